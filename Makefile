@@ -1,0 +1,69 @@
+# Every way into the project. `make` alone lists them. What stands on make's command line (STORE=s3://bucket/prefix) reaches the
+# scripts as an environment variable.
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/vb/target
+export PATH := $(CARGO_TARGET_DIR)/release:$(PATH):$(HOME)/.cache/vb/python/bin
+PREFIX ?= /usr/local
+
+COMMANDS = $(notdir $(wildcard bin/*))
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build test chaos check lint fence demo bench backup incremental restore verify install env-example clean
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+
+setup: ## install what the tests need and the machine lacks
+	@scripts/setup test
+
+build: ## build all commands
+	cargo build --release --workspace
+
+check: ## check that everything compiles, quickly
+	cargo check --release --workspace --all-targets
+
+lint: ## check format and style
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+
+fence: ## check that no command contains what it must not
+	cargo test --release --package vb-tests --test fence
+
+test: setup build lint ## run all tests, against real servers
+	cargo test --release --workspace
+
+chaos: setup build ## kill the stages of the pipes at random moments, 200 times on each store and in each direction
+	VB_SOAK_ROUNDS=200 cargo test --release --package vb-tests --test soak
+
+demo: ## see a backup and its restore, on a throw-away server
+	@scripts/setup demo
+	cargo build --release --workspace
+	@scripts/demo
+
+bench: ## measure against pg_dump, gzip and the like
+	@scripts/setup bench
+	cargo build --release --workspace
+	@tests/servers/postgres tests/servers/seaweedfs scripts/bench
+
+backup: build ## back up in full: TABLES="a b" STORE=URL
+	@scripts/backup
+
+incremental: build ## back up what is new since the last backup: TABLES="a b" STORE=URL
+	@scripts/incremental
+
+restore: build ## restore a backup: ID=... (the latest unless given) STORE=URL
+	@scripts/restore
+
+verify: build ## prove that a backup can be restored: ID=... STORE=URL
+	@scripts/verify
+
+install: build ## install the commands in PREFIX/bin (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install $(addprefix $(CARGO_TARGET_DIR)/release/,$(COMMANDS)) $(DESTDIR)$(PREFIX)/bin
+
+env-example: build ## write .env.example from the variables that the commands declare
+	@scripts/env-example
+
+clean: ## remove what was built
+	cargo clean

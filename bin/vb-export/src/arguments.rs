@@ -1,0 +1,194 @@
+//! The command line, and what it asks for.
+
+use chrono::TimeDelta;
+use std::path::{Path, PathBuf};
+use vb_core::environment::{self as variables, Environment};
+use vb_core::time::Instant;
+use vb_core::watermark::{self, Mark};
+use vb_core::{Error, Result, naming};
+use vb_format::parquet_sink::Compression;
+use vb_pipe::{CommonArguments, EXIT_CODES};
+use vb_source::{Format, Request, Selection};
+
+const EXAMPLES: &str = "\
+Examples:
+  vb-export | vb-compress | vb-put
+  vb-export --since @data/.last_backup | vb-compress | vb-put --mark data/.last_backup
+  vb-export table weather.stations --range 2026-11-01:2026-11-30 -o stations.parquet
+  vb-export query 'SELECT * FROM stations' --format csv";
+
+/// One table or query of PostgreSQL as one stream.
+#[derive(Debug, clap::Parser)]
+#[command(name = "vb-export", version, about, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    source: Option<Source>,
+
+    #[command(flatten)]
+    part: Part,
+
+    #[command(flatten)]
+    form: Form,
+
+    /// Write to this file, which appears when it is complete
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Source {
+    /// A table; without a name $VB_TABLE, else verification_scores
+    Table {
+        /// The table, with its schema if that is not on the search path
+        name: Option<String>,
+        #[command(flatten)]
+        part: Part,
+    },
+    /// The rows of a query
+    Query {
+        /// One SELECT
+        sql: String,
+    },
+}
+
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Which rows")]
+struct Part {
+    /// From this time on, or after what `vb-put --mark` wrote into the file; a missing file is a full export
+    #[arg(long, value_name = "WHEN|@FILE")]
+    since: Option<String>,
+
+    /// Before this time
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
+
+    /// These days, both included
+    #[arg(long, value_name = "DAY:DAY")]
+    range: Option<String>,
+
+    /// A condition of your own
+    #[arg(long = "where", value_name = "SQL")]
+    condition: Option<String>,
+
+    /// The time column; without it updated_at, else created_at
+    #[arg(long, value_name = "COLUMN")]
+    by: Option<String>,
+
+    /// What to step back where running transactions are hidden
+    #[arg(long, value_name = "AGE", default_value = "1h")]
+    overlap: String,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "In which form")]
+struct Form {
+    /// The stream's format
+    #[arg(long, value_enum, default_value_t = FormatName::Parquet, global = true)]
+    format: FormatName,
+
+    /// Compression inside Parquet; vb-compress does it better
+    #[arg(long, value_enum, default_value_t = CompressionName::None, global = true)]
+    compression: CompressionName,
+
+    /// The set's name in the store
+    #[arg(long, value_name = "NAME", global = true)]
+    set: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum FormatName {
+    Parquet,
+    Jsonl,
+    Csv,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum CompressionName {
+    None,
+    Zstd,
+    Snappy,
+    Gzip,
+}
+
+impl Arguments {
+    /// Whether the stream goes to standard output.
+    pub(crate) fn writes_to_stdout(&self) -> bool {
+        !self.common.dry_run && self.output.as_deref().is_none_or(|path| path == Path::new("-"))
+    }
+
+    /// What is asked for.
+    ///
+    /// # Errors
+    /// A usage error for a time, a range or a file that means nothing.
+    pub(crate) fn request(&self, environment: &Environment, now: Instant) -> Result<Request> {
+        let selection = match &self.source {
+            Some(Source::Query { sql }) => Selection::Query(sql.clone()),
+            Some(Source::Table { name, part }) => part.of_table(name.as_deref(), environment, now)?,
+            None => self.part.of_table(None, environment, now)?,
+        };
+        let set = self.form.set.clone().or_else(|| environment.get(variables::VB_SET).map(str::to_owned));
+        if let Some(set) = &set {
+            naming::check_set(set)?;
+        }
+        Ok(Request { selection, format: self.form.format()?, set })
+    }
+}
+
+impl Part {
+    fn of_table(&self, name: Option<&str>, environment: &Environment, now: Instant) -> Result<Selection> {
+        let name = name.or_else(|| environment.get(variables::VB_TABLE)).unwrap_or(naming::DEFAULT_TABLE);
+        let until = self.until.as_deref().map(|when| watermark::parse_when(when, now)).transpose()?;
+        Ok(Selection::Table {
+            name: name.to_owned(),
+            since: self.since.as_deref().map(|since| mark(since, now)).transpose()?.flatten(),
+            until,
+            range: self.range.as_deref().map(watermark::parse_range).transpose()?,
+            condition: self.condition.clone(),
+            by: self.by.clone(),
+            overlap: self.overlap(now)?,
+        })
+    }
+
+    fn overlap(&self, now: Instant) -> Result<TimeDelta> {
+        Ok(now - watermark::parse_when(&self.overlap, now)?)
+    }
+}
+
+/// `@FILE` holds what the last backup left, and is missing before the first.
+fn mark(since: &str, now: Instant) -> Result<Option<Mark>> {
+    let Some(path) = since.strip_prefix('@') else {
+        let until = watermark::parse_when(since, now)?;
+        return Ok(Some(Mark { until, id: None, source: None, system_identifier: None, schema_sha256: None }));
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => Mark::parse(&text, path).map(Some),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::io(format!("reading the watermark in {path}"), cause)),
+    }
+}
+
+impl Form {
+    fn format(&self) -> Result<Format> {
+        let compression = match self.compression {
+            CompressionName::None => Compression::None,
+            CompressionName::Zstd => Compression::Zstd,
+            CompressionName::Snappy => Compression::Snappy,
+            CompressionName::Gzip => Compression::Gzip,
+        };
+        let format = match self.format {
+            FormatName::Parquet => return Ok(Format::Parquet(compression)),
+            FormatName::Jsonl => Format::JsonLines,
+            FormatName::Csv => Format::Csv,
+            FormatName::Json => Format::Json,
+        };
+        if compression == Compression::None {
+            return Ok(format);
+        }
+        Err(Error::usage("--compression is for Parquet only").with_hint("Pipe the stream through vb-compress."))
+    }
+}

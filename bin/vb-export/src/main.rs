@@ -1,0 +1,103 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod arguments;
+
+use arguments::Arguments;
+use serde_json::json;
+use std::process::ExitCode;
+use vb_core::time;
+use vb_pipe::{Command, CommonArguments, Done, Output, Session};
+use vb_postgres::connection::Parameters;
+use vb_source::plan::{Plan, since_words};
+use vb_source::{Export, Request};
+
+fn main() -> ExitCode {
+    vb_pipe::main::<Arguments>()
+}
+
+impl Command for Arguments {
+    const NAME: &'static str = "vb-export";
+
+    fn common(&self) -> &CommonArguments {
+        &self.common
+    }
+
+    fn stdout_carries_data(&self) -> bool {
+        self.writes_to_stdout()
+    }
+
+    fn run(self, session: &Session) -> anyhow::Result<Done> {
+        let request = self.request(session.environment(), session.now())?;
+        let parameters = Parameters::resolve(session.environment(), Self::NAME)?;
+        for warning in parameters.warnings() {
+            session.warn(warning);
+        }
+        if self.common.dry_run {
+            return dry_run(session, &request, &parameters);
+        }
+        // First of all the announcement: whoever reads us learns why we failed, and not only that nothing came.
+        let mut output = Output::open(session, self.output.as_deref())?;
+        let export = Export::open(&request, &parameters)?;
+        tell(session, &export.plan);
+        output.promise(&export.plan.label)?;
+        let plan = export.plan.clone();
+        let progress = session.progress("exported");
+        let exported = export.run(vb_pipe::Counted::new(&mut output, &progress))?;
+        drop(progress);
+        let mut label = plan.label.clone();
+        label.records = Some(exported.records);
+        let done = session.done(&done_fields(&plan, &label, &output), sentence(&label))?;
+        output.seal(label, &done)?;
+        Ok(done)
+    }
+}
+
+fn tell(session: &Session, plan: &Plan) {
+    for warning in &plan.warnings {
+        session.warn(warning);
+    }
+    if let Some(reason) = &plan.reason {
+        session.tell(&format!("a full export: {reason}"));
+    }
+    session.explain(&format!("COPY {}", plan.copy));
+}
+
+fn dry_run(session: &Session, request: &Request, parameters: &Parameters) -> anyhow::Result<Done> {
+    let export = Export::open(request, parameters)?;
+    let plan = &export.plan;
+    tell(session, plan);
+    let fields = json!({
+        "dry_run": true,
+        "source": plan.label.source.source_type,
+        "table": plan.label.source.name,
+        "kind": plan.label.kind,
+        "reason": plan.reason,
+        "since": plan.label.since.map(time::exact),
+        "by": plan.by,
+        "copy": plan.copy,
+    });
+    Ok(session.done(&fields, format!("would run COPY {} TO STDOUT", plan.copy))?)
+}
+
+fn done_fields(plan: &Plan, label: &vb_core::label::Label, output: &Output) -> serde_json::Value {
+    json!({
+        "source": label.source.source_type,
+        "table": label.source.name,
+        "kind": label.kind,
+        "reason": plan.reason,
+        "base": label.base,
+        "since": label.since.map(time::exact),
+        "until": label.until.map(time::exact),
+        "by": plan.by,
+        "records_exported": label.records,
+        "size_bytes": output.digest().bytes(),
+        "sha256": output.digest().sha256(),
+    })
+}
+
+fn sentence(label: &vb_core::label::Label) -> String {
+    let records = label.records.unwrap_or_default();
+    let since = since_words(label.since);
+    format!("exported {records} records of {} since {since}", label.source.name)
+}

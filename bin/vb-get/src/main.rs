@@ -1,0 +1,150 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use serde_json::json;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use vb_core::environment::VB_SET;
+use vb_core::label::Kind;
+use vb_core::manifest::Manifest;
+use vb_core::{Error, Result, time, watermark};
+use vb_pipe::{Command, CommonArguments, Done, EXIT_CODES, Output, Session};
+use vb_repository::select::{self, Wanted};
+use vb_repository::{StoreArguments, fetch, words};
+use vb_store::Store;
+
+const EXAMPLES: &str = "\
+Examples:
+  vb-get verification_20261121_031500 | vb-compress -d | vb-import --mode upsert
+  vb-get --latest --kind full -o full.parquet.gz
+  vb-get --at '2026-11-20 12:00:00' --set verification | gunzip | head -c 4
+";
+
+/// Read one backup, verified
+#[derive(Debug, Parser)]
+#[command(name = "vb-get", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+struct Get {
+    /// The backup's id, as vb-ls shows it
+    #[arg(value_name = "ID", required_unless_present_any = ["latest", "at"], conflicts_with_all = ["latest", "at", "kind"])]
+    id: Option<String>,
+
+    /// The newest backup of the set
+    #[arg(long)]
+    latest: bool,
+
+    /// The newest backup that shows the source at this time or earlier
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+
+    /// Only a full or only an incremental backup
+    #[arg(long, value_name = "KIND", value_parser = ["full", "incremental"])]
+    kind: Option<String>,
+
+    #[command(flatten)]
+    store: StoreArguments,
+
+    /// The set to look in; by default VB_SET, else the only one that there is
+    #[arg(long, value_name = "NAME")]
+    set: Option<String>,
+
+    /// Write to this file, which appears when it is complete and verified; - is standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+impl Command for Get {
+    const NAME: &'static str = "vb-get";
+
+    fn common(&self) -> &CommonArguments {
+        &self.common
+    }
+
+    fn stdout_carries_data(&self) -> bool {
+        self.path().is_none()
+    }
+
+    fn run(self, session: &Session) -> anyhow::Result<Done> {
+        let wanted = self.wanted(session)?;
+        let store = self.store.open(session)?;
+        let manifest = self.find(session, &*store, wanted)?;
+        if self.common.dry_run {
+            let sentence = format!("would read {} from {}", manifest.id, store.describe());
+            return Ok(session.done(&fields(&*store, &manifest, true), sentence)?);
+        }
+        let mut output = Output::open(session, self.path())?;
+        let label = manifest.label();
+        output.promise(&label)?;
+        let progress = session.progress("read");
+        fetch::fetch(&*store, &manifest, &mut |bytes| {
+            progress.add(bytes.len() as u64);
+            output.write_all(bytes).map_err(|cause| Error::io(format!("writing {}", self.target()), cause))
+        })?;
+        drop(progress);
+        let size = words::bytes(manifest.size_bytes());
+        let sentence = format!("read {} ({}, {size}) from {}, verified", manifest.id, manifest.kind.name(), store.describe());
+        let done = session.done(&fields(&*store, &manifest, false), sentence)?;
+        output.seal(label, &done)?;
+        Ok(done)
+    }
+}
+
+impl Get {
+    fn path(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
+    fn target(&self) -> String {
+        self.path().map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
+    }
+
+    fn wanted(&self, session: &Session) -> Result<Wanted> {
+        let at = self.at.as_deref().map(|at| watermark::parse_when(at, session.now())).transpose()?;
+        let kind = self.kind.as_deref().map(|kind| if kind == "full" { Kind::Full } else { Kind::Incremental });
+        Ok(Wanted { kind, at })
+    }
+
+    fn find(&self, session: &Session, store: &dyn Store, wanted: Wanted) -> Result<Manifest> {
+        if let Some(id) = &self.id {
+            return select::by_id(store, id);
+        }
+        let set = match self.set.as_deref().or(session.environment().get(VB_SET)) {
+            Some(set) => {
+                vb_core::naming::check_set(set)?;
+                set.to_owned()
+            }
+            None => select::only_set(store)?,
+        };
+        select::newest(store, &set, wanted)
+    }
+}
+
+fn fields(store: &dyn Store, manifest: &Manifest, dry_run: bool) -> serde_json::Value {
+    let mut fields = json!({
+        "id": manifest.id,
+        "set": manifest.set,
+        "kind": manifest.kind,
+        "base": manifest.base,
+        "created_at": time::seconds(manifest.created_at),
+        "since": manifest.since.map(time::exact),
+        "until": manifest.until.map(time::exact),
+        "records": manifest.records,
+        "size_bytes": manifest.size_bytes(),
+        "objects": manifest.objects.len(),
+        "sha256": manifest.objects.first().map(|object| &object.sha256),
+        "proof": manifest.proof,
+        "store": store.describe(),
+    });
+    if let Some(fields) = fields.as_object_mut().filter(|_| dry_run) {
+        fields.insert("dry_run".to_owned(), true.into());
+    }
+    fields
+}
+
+fn main() -> ExitCode {
+    vb_pipe::main::<Get>()
+}

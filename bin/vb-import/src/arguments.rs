@@ -1,0 +1,82 @@
+//! The command line, and what it asks for.
+
+use std::path::PathBuf;
+use vb_core::{Error, Result, watermark};
+use vb_pipe::{CommonArguments, EXIT_CODES};
+use vb_target::{Mode, ModeChoice, Request};
+
+const EXAMPLES: &str = "\
+Examples:
+  vb-get --set verification | vb-compress -d | vb-import
+  vb-get --at 2026-11-20 | vb-compress -d | vb-import --table scratch.scores
+  vb-import --mode replace stations.parquet
+  vb-import --range 2026-11-01:2026-11-30 --dry-run scores.parquet";
+
+/// A stream back into a table of PostgreSQL, in one transaction.
+#[derive(Debug, clap::Parser)]
+#[command(name = "vb-import", version, about, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Arguments {
+    /// The Parquet file; `-` or nothing for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+
+    /// The table, if not the one that the file is from; made if it is missing
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+
+    /// What becomes of rows that are there
+    #[arg(long, value_enum, default_value_t = ModeName::Auto)]
+    mode: ModeName,
+
+    /// Only rows of these days, both included
+    #[arg(long, value_name = "DAY:DAY")]
+    range: Option<String>,
+
+    /// The time column for --range; without it updated_at, else created_at
+    #[arg(long, value_name = "COLUMN", requires = "range")]
+    by: Option<String>,
+
+    /// Keep the table's own triggers quiet
+    #[arg(long)]
+    disable_triggers: bool,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ModeName {
+    /// Insert into a new or empty table, upsert into one with rows
+    Auto,
+    /// Add the rows; one whose key is there already is a conflict
+    Insert,
+    /// Add the rows; one whose primary key is there already takes the old one's place
+    Upsert,
+    /// Put the rows in the place of all that are there
+    Replace,
+}
+
+impl Arguments {
+    /// What is asked for.
+    ///
+    /// # Errors
+    /// A usage error for a range that means nothing.
+    pub(crate) fn request(&self) -> Result<Request> {
+        if self.table.as_deref() == Some("") {
+            return Err(Error::usage("--table is empty"));
+        }
+        let mode = match self.mode {
+            ModeName::Auto => ModeChoice::Auto,
+            ModeName::Insert => ModeChoice::Chosen(Mode::Insert),
+            ModeName::Upsert => ModeChoice::Chosen(Mode::Upsert),
+            ModeName::Replace => ModeChoice::Chosen(Mode::Replace),
+        };
+        Ok(Request {
+            table: self.table.clone(),
+            mode,
+            range: self.range.as_deref().map(watermark::parse_range).transpose()?,
+            by: self.by.clone(),
+            disable_triggers: self.disable_triggers,
+        })
+    }
+}

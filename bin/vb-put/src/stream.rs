@@ -1,0 +1,65 @@
+//! The input in pieces: read one ahead, so that the last one is known as such, and watched by a prover where nobody
+//! announced a seal.
+
+use crate::conclusion::End;
+use crate::naming::Seen;
+use vb_core::{Error, Result};
+use vb_pipe::{Input, Progress};
+use vb_proof::{Format, Prover};
+use vb_repository::chunk::CHUNK_BYTES;
+use vb_repository::{Chunk, ChunkReader};
+
+/// The input, and the piece that was read last.
+pub(crate) struct Stream {
+    input: Input,
+    reader: ChunkReader,
+    ahead: Chunk,
+    prover: Option<Prover>,
+    progress: Progress,
+}
+
+impl Stream {
+    /// Reads the first piece: only then has the stage before announced itself.
+    pub(crate) fn open(input: Input, progress: Progress) -> Result<Self> {
+        let ahead = Chunk::from(Vec::new());
+        let mut stream = Self { input, reader: ChunkReader::default(), ahead, prover: Some(Prover::default()), progress };
+        stream.ahead = stream.read()?;
+        Ok(stream)
+    }
+
+    /// What can be said before the rest has passed. Whoever announced a label will seal it, and needs no other proof.
+    pub(crate) fn seen(&mut self, file: Seen) -> Result<Seen> {
+        let announced = self.input.announced()?;
+        if announced.is_some() {
+            self.prover = None;
+        }
+        Ok(Seen { promised: announced.or(file.promised), format: Format::sniff(&self.ahead) })
+    }
+
+    /// The next piece, unless it is the last: that one comes with the end.
+    pub(crate) fn next_but_last(&mut self) -> Result<Option<Chunk>> {
+        if self.ahead.len() < CHUNK_BYTES {
+            return Ok(None);
+        }
+        let next = self.read()?;
+        Ok(Some(std::mem::replace(&mut self.ahead, next)))
+    }
+
+    /// The end, with the last piece: only when that has been judged may it be stored.
+    pub(crate) fn finish(self) -> Result<(End, Chunk)> {
+        let name = self.input.name().to_owned();
+        let end = self.input.finish()?;
+        let verdict = self.prover.map(Prover::finish);
+        Ok((End { name, size_bytes: end.digest.bytes(), origin: end.origin, verdict }, self.ahead))
+    }
+
+    fn read(&mut self) -> Result<Chunk> {
+        let chunk = self.reader.read(&mut self.input);
+        let chunk = chunk.map_err(|cause| Error::io(format!("reading {}", self.input.name()), cause))?;
+        if let Some(prover) = &mut self.prover {
+            prover.update(&chunk);
+        }
+        self.progress.add(chunk.len() as u64);
+        Ok(chunk)
+    }
+}

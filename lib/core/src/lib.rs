@@ -1,0 +1,20 @@
+//! What a backup is: its errors, names, manifest, watermark, chain and retention.
+//!
+//! Everything here is a value or a pure function of values. No I/O, no clock, no command line: whoever needs the time
+//! passes it in, so that a dry run and a real run decide alike.
+#![forbid(unsafe_code)]
+
+pub mod chain;
+pub mod environment;
+pub mod error;
+pub mod key;
+pub mod label;
+pub mod location;
+pub mod manifest;
+pub mod naming;
+pub mod parts;
+pub mod retention;
+pub mod time;
+pub mod watermark;
+
+pub use error::{Error, ErrorKind, Result};

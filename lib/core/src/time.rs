@@ -1,0 +1,44 @@
+//! Times as they stand in status lines, manifests and names: UTC, RFC 3339, ending in `Z`.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// An instant in UTC.
+pub type Instant = DateTime<Utc>;
+
+/// To the second: `2026-11-21T03:15:04Z`, for status lines.
+#[must_use]
+pub fn seconds(at: Instant) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// To the microsecond, PostgreSQL's own precision: for watermarks, where a rounded time would lose rows.
+#[must_use]
+pub fn exact(at: Instant) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// Serializes an optional instant to the microsecond.
+pub mod optional {
+    use super::{Instant, exact};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// `null`, or the exact time.
+    ///
+    /// # Errors
+    /// Only those of the serializer.
+    #[allow(clippy::ref_option)] // the signature that serde calls
+    pub fn serialize<S: Serializer>(at: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => serializer.serialize_some(&exact(*at)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// The inverse.
+    ///
+    /// # Errors
+    /// If the text is not an RFC 3339 time.
+    pub fn deserialize<'text, D: Deserializer<'text>>(deserializer: D) -> Result<Option<Instant>, D::Error> {
+        Option::<Instant>::deserialize(deserializer)
+    }
+}

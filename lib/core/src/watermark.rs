@@ -1,0 +1,213 @@
+//! Since when: what `--since`, `--until` and `--range` mean, the watermark of an export, and the file that keeps it.
+
+use crate::time::{self, Instant};
+use crate::{Error, Result};
+use chrono::{Days, NaiveDate, TimeDelta};
+use serde::{Deserialize, Serialize};
+
+/// What the file of `--mark` holds: where the next export starts, and the backup that it will stand on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The watermark of the last stored export.
+    pub until: Instant,
+    /// The backup's id, or none where an older program wrote the file.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// What was exported, as in the manifest's source.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// The cluster that it was exported from.
+    #[serde(default)]
+    pub system_identifier: Option<String>,
+    /// The digest of the columns.
+    #[serde(default)]
+    pub schema_sha256: Option<String>,
+}
+
+impl Mark {
+    /// Reads the file: one JSON object, or a bare time as older programs left it.
+    ///
+    /// # Errors
+    /// A usage error that names the file.
+    pub fn parse(text: &str, path: &str) -> Result<Self> {
+        let text = text.trim();
+        if text.starts_with('{') {
+            return serde_json::from_str(text)
+                .map_err(|cause| Error::usage(format!("reading the watermark in {path}: {cause}")));
+        }
+        let until = instant(text).ok_or_else(|| {
+            Error::usage(format!("reading the watermark in {path}: {text:?} is no time")).with_hint(
+                "Remove the file to make a full export; it holds the JSON that --mark wrote, or one RFC 3339 time.",
+            )
+        })?;
+        Ok(Self { until, id: None, source: None, system_identifier: None, schema_sha256: None })
+    }
+
+    /// The line to write into the file.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let mut fields = serde_json::Map::new();
+        fields.insert("until".to_owned(), time::exact(self.until).into());
+        let optional = [
+            ("id", &self.id),
+            ("source", &self.source),
+            ("system_identifier", &self.system_identifier),
+            ("schema_sha256", &self.schema_sha256),
+        ];
+        for (name, value) in optional {
+            if let Some(value) = value {
+                fields.insert(name.to_owned(), value.clone().into());
+            }
+        }
+        format!("{}\n", serde_json::Value::Object(fields))
+    }
+}
+
+/// A time on the command line: RFC 3339, `2026-11-21`, `2026-11-21 03:15:00` (both UTC), or an age such as `36h` or `7d`.
+///
+/// # Errors
+/// A usage error that shows the forms.
+pub fn parse_when(text: &str, now: Instant) -> Result<Instant> {
+    instant(text).or_else(|| age(text).and_then(|age| now.checked_sub_signed(age))).ok_or_else(|| {
+        Error::usage(format!("{text:?} is no time"))
+            .with_hint("Write 2026-11-21T03:15:00Z, 2026-11-21, or an age such as 36h or 7d.")
+    })
+}
+
+fn instant(text: &str) -> Option<Instant> {
+    if let Ok(at) = chrono::DateTime::parse_from_rfc3339(text) {
+        return Some(at.to_utc());
+    }
+    for form in ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y%m%d_%H%M%S"] {
+        if let Ok(at) = chrono::NaiveDateTime::parse_from_str(text, form) {
+            return Some(at.and_utc());
+        }
+    }
+    midnight(text.parse().ok()?)
+}
+
+fn age(text: &str) -> Option<TimeDelta> {
+    let unit_at = text.len().checked_sub(1)?;
+    let number: i64 = text.get(..unit_at)?.parse().ok().filter(|number| *number >= 0)?;
+    match text.get(unit_at..)? {
+        "s" => TimeDelta::try_seconds(number),
+        "m" => TimeDelta::try_minutes(number),
+        "h" => TimeDelta::try_hours(number),
+        "d" => TimeDelta::try_days(number),
+        "w" => TimeDelta::try_weeks(number),
+        _ => None,
+    }
+}
+
+fn midnight(day: NaiveDate) -> Option<Instant> {
+    Some(day.and_hms_opt(0, 0, 0)?.and_utc())
+}
+
+/// `YYYY-MM-DD:YYYY-MM-DD`, both days included, as the half-open span from the first midnight to the one after the last.
+///
+/// # Errors
+/// A usage error if it is no range, or ends before it begins.
+pub fn parse_range(text: &str) -> Result<std::ops::Range<Instant>> {
+    let refuse = |why: &str| {
+        Error::usage(format!("the range {text:?} {why}"))
+            .with_hint("Write 2026-11-01:2026-11-30; both days are included.")
+    };
+    let (first, last) = text.split_once(':').ok_or_else(|| refuse("has no colon"))?;
+    let day = |text: &str| text.parse::<NaiveDate>().map_err(|_| refuse("is not made of two days"));
+    let (first, last) = (day(first)?, day(last)?);
+    if last < first {
+        return Err(refuse("ends before it begins"));
+    }
+    let after = last.checked_add_days(Days::new(1)).and_then(midnight);
+    match (midnight(first), after) {
+        (Some(start), Some(end)) => Ok(start..end),
+        _ => Err(refuse("is out of bounds")),
+    }
+}
+
+/// What a server shows of the moment at which an export took its snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The server's clock, read before the running transactions were listed, and these before the snapshot.
+    pub clock: Instant,
+    /// The start of the oldest transaction that was listed.
+    pub oldest_running: Option<Instant>,
+    /// When the oldest prepared transaction was prepared. It began earlier; nobody can say when.
+    pub oldest_prepared: Option<Instant>,
+    /// Whether other transactions may have been hidden from us.
+    pub hidden: bool,
+}
+
+/// The watermark of an export by a time column: the next one starts here and loses nothing.
+///
+/// `now()`, which fills time columns, is the start of a transaction. One that the snapshot does not see either was listed,
+/// or began after the clock was read: so no row that it will write is older than the result. Where we cannot know when
+/// a transaction began, `overlap` is what we step back instead.
+#[must_use]
+pub fn of_export(moment: &Moment, overlap: TimeDelta) -> Instant {
+    let back = |at: Instant| at.checked_sub_signed(overlap).unwrap_or(at);
+    let floor = if moment.hidden { back(moment.clock) } else { moment.clock };
+    [moment.oldest_running, moment.oldest_prepared.map(back)].into_iter().flatten().fold(floor, Instant::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Instant {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn times_in_every_form() {
+        let now = at("2026-11-21T12:00:00Z");
+        for (text, expected) in [
+            ("2026-11-21T03:15:00+01:00", "2026-11-21T02:15:00Z"),
+            ("2026-11-21", "2026-11-21T00:00:00Z"),
+            ("2026-11-21 03:15:00.5", "2026-11-21T03:15:00.5Z"),
+            ("36h", "2026-11-20T00:00:00Z"),
+            ("7d", "2026-11-14T12:00:00Z"),
+        ] {
+            assert_eq!(parse_when(text, now).unwrap(), at(expected), "{text}");
+        }
+        for bad in ["", "yesterday", "-3h", "3y", "2026-13-01", "ü"] {
+            assert!(parse_when(bad, now).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_range_includes_both_days() {
+        let range = parse_range("2026-02-28:2026-03-01").unwrap();
+        assert_eq!(range, at("2026-02-28T00:00:00Z")..at("2026-03-02T00:00:00Z"));
+        for bad in ["2026-01-01", "2026-02-02:2026-02-01", "a:b"] {
+            assert!(parse_range(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_watermark_waits_for_what_still_runs() {
+        let quiet =
+            Moment { clock: at("2026-11-21T12:00:00Z"), oldest_running: None, oldest_prepared: None, hidden: false };
+        let running = Moment { oldest_running: Some(at("2026-11-21T11:59:00Z")), ..quiet };
+        let prepared = Moment { oldest_prepared: Some(at("2026-11-21T11:30:00Z")), ..running };
+        let hidden = Moment { hidden: true, ..running };
+        for (moment, expected) in [
+            (quiet, "2026-11-21T12:00:00Z"),
+            (running, "2026-11-21T11:59:00Z"),
+            (prepared, "2026-11-21T10:30:00Z"),
+            (hidden, "2026-11-21T11:00:00Z"),
+        ] {
+            assert_eq!(of_export(&moment, TimeDelta::hours(1)), at(expected), "{moment:?}");
+        }
+    }
+
+    #[test]
+    fn a_mark_is_read_back_and_so_is_an_older_programs() {
+        let text = r#"{"until":"2026-11-21T03:15:00.123456Z","id":"verification_20261121_031500"}"#;
+        let mark = Mark::parse(text, "x").unwrap();
+        assert_eq!(mark.to_line().trim_end(), text);
+        let old = Mark::parse("2026-11-21T03:15:00Z\n", "x").unwrap();
+        assert_eq!((old.until, old.id), (at("2026-11-21T03:15:00Z"), None));
+        assert!(Mark::parse("", "data/.last_backup").unwrap_err().to_string().contains("data/.last_backup"));
+    }
+}

@@ -1,0 +1,54 @@
+//! Proves that a foreign gzip is complete, by decoding it and throwing the data away.
+
+use crate::error::Result;
+use crate::inflate::{Inflater, Room};
+
+/// Takes a foreign gzip in pieces and says at its end whether it may end there.
+///
+/// A foreign gzip that was cut exactly between two members cannot be told from a whole one; a stream of ours is refused
+/// here: [`crate::SealScanner`] proves it.
+#[derive(Default)]
+pub struct ForeignProver {
+    inflater: Inflater,
+    scratch: Scratch,
+}
+
+impl ForeignProver {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// If the stream is not gzip, or is damaged.
+    pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
+        self.inflater.update(bytes, &mut self.scratch)
+    }
+
+    /// To be called at the end of the stream. Returns the length of the data.
+    ///
+    /// # Errors
+    /// [`crate::GzipError::Truncated`] if the stream ends inside a member.
+    pub fn finish(self) -> Result<u64> {
+        self.inflater.finish().map(|()| self.scratch.passed)
+    }
+}
+
+/// Room that is used again and again. Small, so that it stays in the processor's cache.
+struct Scratch {
+    buffer: Vec<u8>,
+    passed: u64,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { buffer: vec![0; 1 << 16], passed: 0 }
+    }
+}
+
+impl Room for Scratch {
+    fn room(&mut self) -> Result<&mut [u8]> {
+        Ok(&mut self.buffer)
+    }
+
+    fn filled(&mut self, count: usize) {
+        self.passed += count as u64;
+    }
+}

@@ -1,0 +1,36 @@
+//! The arguments that every command has.
+
+use std::path::PathBuf;
+
+/// Flattened into each command's own arguments.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Common options")]
+pub struct CommonArguments {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Say more on standard error
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// Append the status lines to this file instead
+    #[arg(long, value_name = "FILE")]
+    pub status: Option<PathBuf>,
+
+    /// A line on a terminal, JSON status lines, or nothing
+    #[arg(long, value_enum, default_value_t = ProgressChoice::Auto, value_name = "HOW")]
+    pub progress: ProgressChoice,
+}
+
+/// How a long run shows that it lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProgressChoice {
+    /// A line on a terminal, nothing elsewhere.
+    #[default]
+    Auto,
+    /// Nothing.
+    Never,
+    /// A `progress` status line every second.
+    Json,
+}

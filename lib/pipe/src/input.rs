@@ -1,0 +1,164 @@
+//! The reading end: counts and hashes what comes, and at its end demands the proof that it is whole.
+
+use crate::digest::Digest;
+use crate::record::{self, PipeId, State};
+use crate::run_folder;
+use crate::session::Session;
+use rustix::fs::FileType;
+use std::fs::File;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use vb_core::label::Label;
+use vb_core::{Error, Result};
+
+/// A pipe's own buffer is 64 KiB; a larger one saves half of the switches between two stages.
+pub(crate) const PIPE_BYTES: usize = 1 << 20;
+
+/// Standard input or a file, read once.
+#[derive(Debug)]
+pub struct Input {
+    file: File,
+    digest: Digest,
+    pipe: Option<PipeId>,
+    run_folder: PathBuf,
+    regular: bool,
+    name: String,
+}
+
+/// Where the bytes came from, once they have all been read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// A command of ours that proved its end.
+    Sealed(Box<Label>),
+    /// Nobody announced: the stream's own format must prove it.
+    Silent,
+    /// A regular file, whose length is no question.
+    File,
+}
+
+/// The end of an input.
+#[derive(Debug)]
+pub struct End {
+    /// Count and SHA-256 of everything that was read.
+    pub digest: Digest,
+    /// Who vouches for it.
+    pub origin: Origin,
+}
+
+impl Input {
+    /// Standard input, or for another path than `-` that file.
+    ///
+    /// # Errors
+    /// If it is a terminal, or cannot be opened.
+    pub fn open(session: &Session, path: Option<&Path>) -> Result<Self> {
+        let (file, name) = match path.filter(|path| *path != Path::new("-")) {
+            Some(path) => {
+                let opened =
+                    File::open(path).map_err(|cause| Error::io(format!("opening {}", path.display()), cause))?;
+                (opened, path.display().to_string())
+            }
+            None => (standard_input()?, "standard input".to_owned()),
+        };
+        let pipe = PipeId::of(&file);
+        if pipe.is_some() {
+            let _smaller_is_slower_only = rustix::pipe::fcntl_setpipe_size(&file, PIPE_BYTES);
+        }
+        let stat = rustix::fs::fstat(&file).map_err(|cause| Error::io(format!("reading {name}"), cause.into()))?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind == FileType::Directory {
+            return Err(Error::usage(format!("{name} is a folder")));
+        }
+        let run_folder = run_folder::open(session.environment())?;
+        Ok(Self { file, digest: Digest::default(), pipe, run_folder, regular: kind == FileType::RegularFile, name })
+    }
+
+    /// What it is to people: `standard input`, or the file's path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The bytes read so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.digest.bytes()
+    }
+
+    /// What the stage before says that it writes, if it is one of ours. To be asked after the first read, not earlier.
+    ///
+    /// # Errors
+    /// If there is a record that cannot be read.
+    pub fn announced(&self) -> Result<Option<Label>> {
+        let Some(pipe) = self.pipe else { return Ok(None) };
+        Ok(match record::peek(&self.run_folder, pipe)?.map(|record| record.state) {
+            Some(State::Open { label }) => label.map(|label| *label),
+            Some(State::Sealed { label, .. }) => Some(*label),
+            Some(State::Failed { .. }) | None => None,
+        })
+    }
+
+    /// To be called at end of file, before anything is made final: demands the proof of whoever wrote.
+    ///
+    /// # Errors
+    /// An integrity error if the stage before died, failed, or sealed something else than what arrived.
+    pub fn finish(mut self) -> Result<End> {
+        let digest = std::mem::take(&mut self.digest);
+        let taken = match self.pipe.take() {
+            Some(pipe) => record::take(&self.run_folder, pipe)?,
+            None => None,
+        };
+        let origin = match taken {
+            None if self.regular => Origin::File,
+            None => Origin::Silent,
+            Some(record) => Origin::Sealed(check(record, &digest)?),
+        };
+        Ok(End { digest, origin })
+    }
+}
+
+/// The label of a sealed stream, if the seal is about the bytes that arrived.
+fn check(record: record::Record, digest: &Digest) -> Result<Box<Label>> {
+    let writer = format!("{} (process {})", record.command, record.pid);
+    match record.state {
+        State::Sealed { size_bytes, sha256, label } => {
+            if (size_bytes, sha256) == (digest.bytes(), digest.sha256()) {
+                return Ok(label);
+            }
+            let message = format!("{writer} sealed {size_bytes} bytes, but {} other bytes arrived", digest.bytes());
+            Err(Error::integrity(message).with_hint("Let each pipe carry the output of one command only."))
+        }
+        State::Failed { failed } => {
+            let message = failed.get("message").and_then(serde_json::Value::as_str).unwrap_or("it does not say why");
+            Err(Error::integrity(format!("{writer} failed: {message}")))
+        }
+        State::Open { .. } => Err(Error::integrity(format!("{writer} died after {} bytes", digest.bytes()))
+            .with_hint("Nothing was kept; find out why it was killed (memory, a time limit), then run it again.")),
+    }
+}
+
+fn standard_input() -> Result<File> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return Err(Error::usage("standard input is a terminal").with_hint("Pipe the data in, or name a file."));
+    }
+    // A handle of its own, without the standard library's buffer and lock.
+    let handle = rustix::io::fcntl_dupfd_cloexec(&stdin, 3);
+    Ok(File::from(handle.map_err(|cause| Error::io("reading standard input", cause.into()))?))
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.digest.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        // We failed before the end. Nobody else will take the record.
+        if let Some(pipe) = self.pipe {
+            let _nothing_to_do_about_it = record::take(&self.run_folder, pipe);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What the server knows about a table or a query: its columns, types, key and enums.
+
+use crate::connection::from_postgres;
+use crate::schema::{Column, TableDescription};
+use crate::sql::identifier;
+use crate::types::ColumnType;
+use postgres::types::{Kind, Type};
+use postgres::{GenericClient, Row};
+use std::collections::BTreeMap;
+use vb_core::{Error, Result};
+
+/// A relation that can be exported.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Its columns, key and enums.
+    pub description: TableDescription,
+    /// Its oid.
+    pub oid: u32,
+    /// Whether `COPY name TO` gives every row: a plain table without children.
+    pub is_plain: bool,
+    /// Whether policies may hide rows from us.
+    pub has_row_security: bool,
+}
+
+/// Which server this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Such as `15.18`.
+    pub version: String,
+    /// The cluster's identity, or none where we may not ask for it.
+    pub system_identifier: Option<String>,
+    /// The database's name.
+    pub database: String,
+}
+
+/// Asks which server this is.
+///
+/// # Errors
+/// If the server does not answer.
+pub fn server(client: &mut impl GenericClient) -> Result<Server> {
+    let step = "asking the server for its version";
+    let query = "SELECT split_part(current_setting('server_version'), ' ', 1), current_database()::text, \
+                 has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')";
+    let row = client.query_one(query, &[]).map_err(|cause| from_postgres(step, cause))?;
+    let system_identifier = if row.get(2) {
+        let query = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()";
+        Some(client.query_one(query, &[]).map_err(|cause| from_postgres(step, cause))?.get(0))
+    } else {
+        None
+    };
+    Ok(Server { version: row.get(0), database: row.get(1), system_identifier })
+}
+
+/// Finds a table by the name that the user gave: as SQL reads it, or else letter by letter.
+///
+/// # Errors
+/// Not found, or a column of a type that is not supported.
+pub fn table(client: &mut impl GenericClient, name: &str) -> Result<Table> {
+    let oid = find(client, name)?;
+    let query = "SELECT n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity, \
+                 EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) \
+                 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
+    let row = ask_one(client, query, oid)?;
+    let (schema, table, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+    let columns = table_columns(client, oid)?;
+    if columns.is_empty() {
+        return Err(Error::usage(format!("the table {schema}.{table} has no columns")));
+    }
+    let names: Vec<String> = columns.iter().map(|column| identifier(&column.name)).collect();
+    let select = format!("SELECT {} FROM {}.{}", names.join(", "), identifier(&schema), identifier(&table));
+    let described = query_columns(client, &select, &format!("{schema}.{table}"))?;
+    let columns = columns.into_iter().zip(described.columns);
+    let columns = columns.map(|(column, described)| Column { column_type: described.column_type, ..column }).collect();
+    let primary_key = primary_key(client, oid)?;
+    Ok(Table {
+        description: TableDescription { schema, table, columns, primary_key, enums: described.enums },
+        oid,
+        is_plain: kind == "r" && !row.get::<_, bool>(4),
+        has_row_security: row.get(3),
+    })
+}
+
+/// The oid of a table by the name that the user gave.
+///
+/// # Errors
+/// Not found, with the names that are there.
+pub fn find(client: &mut impl GenericClient, name: &str) -> Result<u32> {
+    let literal_name: Vec<String> = name.splitn(2, '.').map(identifier).collect();
+    for candidate in [name.to_owned(), literal_name.join("."), identifier(name)] {
+        // A name that is no identifier at all is an error of the query, not of the connection.
+        let found = client.query_one("SELECT pg_catalog.to_regclass($1)::oid", &[&candidate]);
+        if let Ok(Some(oid)) = found.map(|row| row.get::<_, Option<u32>>(0)) {
+            return Ok(oid);
+        }
+    }
+    Err(Error::not_found(format!("no table {name:?} in this database")).with_hint(
+        "Check the name and the schema (schema.table), the database (PGDATABASE, DATABASE_URL), and that the role may use the schema.",
+    ))
+}
+
+/// The columns as the catalog has them, without how their values are read.
+fn table_columns(client: &mut impl GenericClient, oid: u32) -> Result<Vec<Column>> {
+    let query = "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+                 NULLIF(a.attidentity::text, ''), \
+                 CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END \
+                 FROM pg_catalog.pg_attribute a \
+                 LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+                 WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+    let rows = client.query(query, &[&oid]).map_err(|cause| from_postgres("reading the columns", cause))?;
+    let column = |row: &Row| Column {
+        name: row.get(0),
+        type_name: row.get(1),
+        not_null: row.get(2),
+        identity: row.get(3),
+        generated: row.get(4),
+        column_type: None,
+    };
+    Ok(rows.iter().map(column).collect())
+}
+
+fn primary_key(client: &mut impl GenericClient, oid: u32) -> Result<Vec<String>> {
+    let query = "SELECT a.attname::text FROM pg_catalog.pg_constraint c \
+                 CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY AS k(attnum, place) \
+                 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum \
+                 WHERE c.conrelid = $1 AND c.contype = 'p' ORDER BY k.place";
+    let rows = client.query(query, &[&oid]).map_err(|cause| from_postgres("reading the primary key", cause))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// What a query gives. `name` names it in errors.
+///
+/// # Errors
+/// If the query is refused, or gives a type that is not supported.
+pub fn query_columns(client: &mut impl GenericClient, query: &str, name: &str) -> Result<TableDescription> {
+    let statement = client.prepare(query).map_err(|cause| from_postgres(format!("preparing {name}"), cause))?;
+    let mut description = TableDescription::default();
+    for column in statement.columns() {
+        let type_name = type_name(client, column.type_(), column.type_modifier())?;
+        note_enum(client, column.type_(), &mut description.enums)?;
+        let column_type = ColumnType::of(column.type_(), column.type_modifier());
+        if column_type.is_none() {
+            return Err(Error::failure(format!("exporting {name}: column {:?} has the type {type_name}, which is not supported yet", column.name()))
+                .with_hint(format!("Export it as text: vb-export query 'SELECT …, {0}::text AS {0} FROM …', or the whole table with --format jsonl or csv.", column.name())));
+        }
+        let name = column.name().to_owned();
+        let plain = Column { name, type_name, not_null: false, identity: None, generated: None, column_type };
+        description.columns.push(plain);
+    }
+    Ok(description)
+}
+
+fn type_name(client: &mut impl GenericClient, postgres: &Type, modifier: i32) -> Result<String> {
+    let row = client.query_one("SELECT pg_catalog.format_type($1, $2)", &[&postgres.oid(), &modifier]);
+    Ok(row.map_err(|cause| from_postgres("reading the types", cause))?.get(0))
+}
+
+/// Notes the labels of an enum, or of the enum that an array is made of.
+fn note_enum(client: &mut impl GenericClient, postgres: &Type, enums: &mut BTreeMap<String, Vec<String>>) -> Result<()> {
+    let element = match postgres.kind() {
+        Kind::Array(element) => element,
+        _ => postgres,
+    };
+    if let Kind::Enum(labels) = element.kind() {
+        enums.insert(type_name(client, element, -1)?, labels.clone());
+    }
+    Ok(())
+}
+
+fn ask_one(client: &mut impl GenericClient, query: &str, oid: u32) -> Result<Row> {
+    client.query_one(query, &[&oid]).map_err(|cause| from_postgres("reading the catalog", cause))
+}

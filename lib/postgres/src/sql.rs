@@ -1,0 +1,34 @@
+//! Pieces of SQL: names and values quoted so that they mean what they say.
+
+use vb_core::time::{self, Instant};
+
+/// An identifier in double quotes.
+#[must_use]
+pub fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A string in single quotes, whatever `standard_conforming_strings` says.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+/// A time as a `timestamptz`, to the microsecond.
+#[must_use]
+pub fn timestamptz(at: Instant) -> String {
+    format!("timestamptz {}", literal(&time::exact(at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_escapes_its_quotes() {
+        assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal("a\\b"), " E'a\\\\b'");
+    }
+}

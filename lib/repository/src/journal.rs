@@ -1,0 +1,140 @@
+//! What a running upload would leave behind, told to its guard line by line. See [`crate::guard`].
+//!
+//! An entry is noted before or as soon as the thing exists, and settled when it is undone or has become part of a
+//! backup. Whatever is not settled when the journal ends, the guard undoes.
+
+use crate::guard::Line;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use vb_core::environment::{self, Environment};
+use vb_core::key::Key;
+use vb_core::location::Location;
+use vb_core::{Error, Result};
+use vb_store::OpenUpload;
+
+/// This very program, even if its file has been replaced since.
+const PROGRAM: &str = "/proc/self/exe";
+
+/// What the guard is called in a list of processes: not as the command, so that it outlives a `pkill` of that.
+const GUARD_NAME: &str = "vb-guard";
+
+/// An entry of the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry(u64);
+
+/// The open end of the journal. Its methods never fail: a guard that died is no reason to lose a backup.
+#[derive(Debug, Default)]
+pub struct Journal(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    guard: Option<(Child, ChildStdin)>,
+    open: BTreeSet<u64>,
+    noted: u64,
+}
+
+impl Journal {
+    /// Starts the guard: this program again, with `argument` as its only one.
+    ///
+    /// # Errors
+    /// If the process cannot be started.
+    pub fn start(argument: &str, location: &Location, environment: &Environment) -> Result<Self> {
+        let step = "starting the guard process";
+        let mut child = Command::new(PROGRAM)
+            .arg0(GUARD_NAME)
+            .arg(argument)
+            // Away from the terminal's and the pipe's process group: a signal to that is not for the guard.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|cause| Error::io(step, cause))?;
+        let pipe = child.stdin.take().ok_or_else(|| Error::failure(format!("{step}: it has no input")))?;
+        let journal = Self::default();
+        journal.state().guard = Some((child, pipe));
+        let values = environment::ALL.iter().filter_map(|variable| {
+            Some((variable.name.to_owned(), environment.get(*variable)?.to_owned()))
+        });
+        journal.say(&Line::Store { url: location.to_string(), environment: values.collect::<BTreeMap<_, _>>() });
+        Ok(journal)
+    }
+
+    /// A journal without a guard: for tests, and where none can be started.
+    #[must_use]
+    pub fn unguarded() -> Self {
+        Self::default()
+    }
+
+    /// An upload to this key is about to be begun.
+    pub(crate) fn opening(&self, key: &Key) -> Entry {
+        let number = {
+            let mut state = self.state();
+            state.noted += 1;
+            let number = state.noted;
+            state.open.insert(number);
+            number
+        };
+        self.say(&Line::Opening { number, key: key.clone() });
+        Entry(number)
+    }
+
+    /// The upload has begun, under this name.
+    pub(crate) fn opened(&self, entry: Entry, upload: &OpenUpload) {
+        self.say(&Line::Upload { number: entry.0, upload: upload.clone() });
+    }
+
+    /// The upload has begun, or failed, without anything that would outlive this process.
+    pub(crate) fn begun_without_trace(&self, entry: Entry) {
+        self.say(&Line::Settled { number: entry.0 });
+    }
+
+    /// The object is complete, but no manifest names it yet.
+    pub(crate) fn complete(&self, entry: Entry, key: &Key) {
+        self.say(&Line::Object { number: entry.0, key: key.clone() });
+    }
+
+    /// The manifest is about to be sent: from now on no object may be deleted.
+    pub(crate) fn committing(&self) {
+        self.say(&Line::Committing);
+    }
+
+    /// The entry was undone, or is part of a backup.
+    pub(crate) fn settle(&self, entry: Entry) {
+        self.state().open.remove(&entry.0);
+        self.say(&Line::Settled { number: entry.0 });
+    }
+
+    /// Lets the guard end. It is waited for, so that no zombie stays, unless there is work for it.
+    pub fn finish(&self) {
+        let mut state = self.state();
+        if let Some((mut child, pipe)) = state.guard.take() {
+            drop(pipe);
+            if state.open.is_empty() {
+                let _ended_either_way = child.wait();
+            }
+        }
+    }
+
+    fn say(&self, line: &Line) {
+        if let Some((_, pipe)) = &mut self.state().guard
+            && let Ok(mut text) = serde_json::to_vec(line)
+        {
+            text.push(b'\n');
+            let _a_dead_guard_is_no_failure = pipe.write_all(&text);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

@@ -1,0 +1,27 @@
+//! What the commands that touch a store share: committing a backup, finding, fetching and removing backups.
+//!
+//! A backup exists when its manifest exists: data first, manifest last, both created and never replaced. Decisions ([`litter`], [`select`], [`removal`]) are pure functions.
+#![forbid(unsafe_code)]
+
+pub mod arguments;
+pub mod chunk;
+pub mod deposit;
+pub mod fetch;
+pub mod guard;
+mod hashing;
+pub mod journal;
+pub mod listing;
+pub mod litter;
+mod object;
+pub mod removal;
+pub mod select;
+pub mod words;
+
+pub use arguments::StoreArguments;
+pub use chunk::{Chunk, ChunkReader};
+pub use deposit::{Committed, Deposit, Deposited, Place};
+pub use journal::Journal;
+pub use listing::{Listing, list};
+
+#[cfg(test)]
+mod tests;

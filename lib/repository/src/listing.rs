@@ -1,0 +1,115 @@
+//! Which backups a store has: the manifests, read in parallel and in order.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use vb_core::key::Key;
+use vb_core::manifest::Manifest;
+use vb_core::{Error, ErrorKind, Result, naming};
+use vb_store::{ObjectInfo, Store};
+
+/// Manifests are small, so reading them is waiting: many at once.
+const THREADS: usize = 16;
+
+/// Ten thousand objects with their digests fit into a tenth of this.
+const MOST_MANIFEST_BYTES: u64 = 32 << 20;
+
+/// A store, or one set of it, at one time.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The backups, the oldest first.
+    pub backups: Vec<Manifest>,
+    /// Manifests that could not be read, each with the reason. Decisions about the rest must not be made without them.
+    pub unreadable: Vec<Error>,
+    /// Every object, in the order of keys.
+    pub objects: Vec<ObjectInfo>,
+}
+
+/// Lists one set or all of them.
+///
+/// # Errors
+/// Those of the store's listing; and if the store cannot be reached while the manifests are read.
+pub fn list(store: &dyn Store, set: Option<&str>) -> Result<Listing> {
+    let mut listing = Listing { objects: objects(store, set)?, ..Listing::default() };
+    let keys: Vec<&Key> = listing.objects.iter().map(|object| &object.key).filter(|key| is_manifest(key)).collect();
+    for result in read_all(store, &keys) {
+        match result {
+            Ok(manifest) => listing.backups.push(manifest),
+            // Removed since the listing.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            Err(error) => listing.unreadable.push(error),
+        }
+    }
+    listing.backups.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
+    Ok(listing)
+}
+
+/// Every object of one set or of all.
+///
+/// # Errors
+/// Those of the store.
+pub fn objects(store: &dyn Store, set: Option<&str>) -> Result<Vec<ObjectInfo>> {
+    let mut objects = Vec::new();
+    store.list(&prefix(set), &mut |object| {
+        objects.push(object);
+        Ok(())
+    })?;
+    Ok(objects)
+}
+
+/// What the keys of a set begin with.
+#[must_use]
+pub fn prefix(set: Option<&str>) -> String {
+    set.map(|set| format!("{set}/")).unwrap_or_default()
+}
+
+/// The id of the backup to which an object belongs, finished or not, or none for an object of somebody else: the folder
+/// must be the set, so that a store within this one's prefix is left alone.
+#[must_use]
+pub fn id_of(key: &Key) -> Option<&str> {
+    let id = naming::id_of_object(key)?;
+    let (set, _) = naming::parse_id(id)?;
+    let folder = key.as_str().strip_suffix(key.file_name())?.strip_suffix('/')?;
+    (folder == set).then_some(id)
+}
+
+/// Whether this is the key of a manifest.
+#[must_use]
+pub fn is_manifest(key: &Key) -> bool {
+    naming::id_of_manifest(key).is_some_and(|id| id_of(key) == Some(id))
+}
+
+/// Reads one manifest and checks that it is the one of its key.
+///
+/// # Errors
+/// `NotFound` if there is none, `Integrity` if it is another's or none at all, and those of the store.
+pub fn read(store: &dyn Store, key: &Key) -> Result<Manifest> {
+    let bytes = store.read_small(key, MOST_MANIFEST_BYTES)?;
+    let manifest = Manifest::parse(&bytes, key.as_str())?;
+    let own = naming::parse_id(&manifest.id).is_some_and(|(set, _)| set == manifest.set);
+    if !own || naming::manifest_key(&manifest.set, &manifest.id)? != *key {
+        return Err(Error::integrity(format!("reading the manifest {key}: it is about {}", manifest.id))
+            .with_hint("Move it back to where it belongs, or delete it if it is a copy."));
+    }
+    Ok(manifest)
+}
+
+fn read_all(store: &dyn Store, keys: &[&Key]) -> Vec<Result<Manifest>> {
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(keys.len())));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS.min(keys.len()) {
+            scope.spawn(|| {
+                while let Some(key) = keys.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = read(store, key);
+                    let hopeless = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable);
+                    results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+                    if hopeless {
+                        next.store(keys.len(), Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,141 @@
+//! One object on its way: uploaded and hashed at once, and undone by whatever ends the command before its manifest.
+
+use crate::chunk::Chunk;
+use crate::hashing::{Digests, Hashing};
+use crate::journal::{Entry, Journal};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use vb_core::key::Key;
+use vb_core::manifest::Object;
+use vb_core::{Error, ErrorKind, Result};
+use vb_pipe::cleanup::{self, Undo};
+use vb_store::{OpenUpload, Store, Upload};
+
+/// What the store holds of an object.
+#[derive(Debug)]
+enum Trace {
+    /// The beginning is on its way: there may be an upload of which we do not know.
+    Opening,
+    /// Nothing that would outlive this process.
+    Nothing,
+    /// An upload of this name.
+    Upload(OpenUpload),
+}
+
+/// All that undoing needs, shared with the thread that waits for signals.
+struct Traces {
+    store: Arc<dyn Store>,
+    journal: Arc<Journal>,
+    entry: Entry,
+    key: Key,
+    trace: Mutex<Trace>,
+    /// Held during the commit; whether it succeeded.
+    committed: Mutex<bool>,
+}
+
+impl Traces {
+    fn undo(&self) {
+        // Aborted first, so that a commit which another thread is waiting for fails at once.
+        let aborted = match &*lock(&self.trace) {
+            Trace::Opening => false,
+            Trace::Nothing => true,
+            Trace::Upload(open) => self.store.abort_upload(open).is_ok(),
+        };
+        let committed = *lock(&self.committed);
+        let deleted = !committed || self.store.delete(&self.key).is_ok();
+        if aborted && deleted {
+            self.journal.settle(self.entry);
+        }
+    }
+}
+
+/// An object that is being uploaded. Dropped, it is undone.
+pub(crate) struct ObjectUpload {
+    upload: Box<dyn Upload + Send>,
+    hashing: Hashing,
+    size_bytes: u64,
+    traces: Arc<Traces>,
+    undo: Undo,
+}
+
+impl ObjectUpload {
+    /// Begins an object, and registers it before it can leave a trace.
+    pub(crate) fn begin(store: &Arc<dyn Store>, journal: &Arc<Journal>, key: &Key) -> Result<Self> {
+        let hashing = Hashing::start(Digests::Both)?;
+        let traces = Arc::new(Traces {
+            store: Arc::clone(store),
+            journal: Arc::clone(journal),
+            entry: journal.opening(key),
+            key: key.clone(),
+            trace: Mutex::new(Trace::Opening),
+            committed: Mutex::new(false),
+        });
+        let undo = {
+            let traces = Arc::clone(&traces);
+            cleanup::on_failure(move || traces.undo())
+        };
+        let opened = {
+            let traces = Arc::clone(&traces);
+            move |open: &OpenUpload| {
+                traces.journal.opened(traces.entry, open);
+                *lock(&traces.trace) = Trace::Upload(open.clone());
+                Ok(())
+            }
+        };
+        let result = store.upload(key, Box::new(opened));
+        let answer_lost = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable);
+        if matches!(&*lock(&traces.trace), Trace::Opening) && !answer_lost {
+            *lock(&traces.trace) = Trace::Nothing;
+            journal.begun_without_trace(traces.entry);
+        }
+        Ok(Self { upload: result?, hashing, size_bytes: 0, traces, undo })
+    }
+
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    pub(crate) fn write(&mut self, chunk: &Chunk) -> Result<()> {
+        self.hashing.update(chunk.clone())?;
+        self.upload.write(chunk)?;
+        self.size_bytes += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// Makes the object visible. It can still be undone.
+    pub(crate) fn complete(self) -> Result<CompleteObject> {
+        let Self { upload, hashing, size_bytes, traces, undo } = self;
+        let key = traces.key.clone();
+        let hashes = hashing.finish()?;
+        let mut committed = lock(&traces.committed);
+        let stored = upload.commit()?;
+        *committed = true;
+        traces.journal.complete(traces.entry, &key);
+        drop(committed);
+        *lock(&traces.trace) = Trace::Nothing;
+        if [stored.size_bytes, hashes.size_bytes] != [size_bytes; 2] {
+            let message = format!("storing {key}: {} of {size_bytes} bytes were stored", stored.size_bytes);
+            return Err(Error::integrity(message));
+        }
+        let object = Object { key, size_bytes, sha256: hashes.sha256, md5: hashes.md5 };
+        Ok(CompleteObject { object, traces, undo })
+    }
+}
+
+/// An object that is complete, but that no manifest names yet. Dropped, it is deleted.
+pub(crate) struct CompleteObject {
+    pub(crate) object: Object,
+    traces: Arc<Traces>,
+    undo: Undo,
+}
+
+impl CompleteObject {
+    /// It is part of a backup now.
+    pub(crate) fn keep(self) {
+        self.undo.disarm();
+        self.traces.journal.settle(self.traces.entry);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,96 @@
+//! Which backup is meant: by its id, or the newest of a set, of a kind, of a time.
+
+use crate::listing;
+use vb_core::key::Key;
+use vb_core::label::Kind;
+use vb_core::manifest::Manifest;
+use vb_core::time::Instant;
+use vb_core::{Error, ErrorKind, Result, naming};
+use vb_store::Store;
+
+/// What a backup must be to be meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Full or incremental.
+    pub kind: Option<Kind>,
+    /// It shows the source as it was at this time or earlier.
+    pub at: Option<Instant>,
+}
+
+impl Wanted {
+    /// Whether it is.
+    #[must_use]
+    pub fn matches(&self, manifest: &Manifest) -> bool {
+        let shows = manifest.until.unwrap_or(manifest.created_at);
+        self.kind.is_none_or(|kind| manifest.kind == kind) && self.at.is_none_or(|at| shows <= at)
+    }
+
+    /// The words of the search, for a message.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let kind = self.kind.map(|kind| format!("{} ", kind.name())).unwrap_or_default();
+        let at = self.at.map(|at| format!(" as of {}", vb_core::time::seconds(at))).unwrap_or_default();
+        format!("{kind}backup{at}")
+    }
+}
+
+/// The backup of this id, found without a listing.
+///
+/// # Errors
+/// A usage error if it is no id; `NotFound` if there is no such backup; those of [`listing::read`].
+pub fn by_id(store: &dyn Store, id: &str) -> Result<Manifest> {
+    let (set, _) = naming::parse_id(id).ok_or_else(|| {
+        Error::usage(format!("{id:?} is no backup's id")).with_hint("vb-ls shows the ids, such as verification_20261121_031500.")
+    })?;
+    let key = naming::manifest_key(set, id)?;
+    listing::read(store, &key).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::not_found(format!("no backup {id} in {}", store.describe()))
+            .with_hint("vb-ls shows what is there; an object without a manifest is no backup.")
+            .with_source(error),
+        _ => error,
+    })
+}
+
+/// The newest backup of a set that is wanted. Reads the newest first and no more than needed.
+///
+/// # Errors
+/// `NotFound` if there is none. A manifest that cannot be read is an error: an older backup in its place would be a
+/// silent loss.
+pub fn newest(store: &dyn Store, set: &str, wanted: Wanted) -> Result<Manifest> {
+    let objects = listing::objects(store, Some(set))?;
+    let mut keys: Vec<Key> = objects.into_iter().map(|object| object.key).filter(listing::is_manifest).collect();
+    // Within a set the ids are in the order of time.
+    keys.sort_by(|left, right| right.cmp(left));
+    for key in &keys {
+        match listing::read(store, key) {
+            Ok(manifest) if wanted.matches(&manifest) => return Ok(manifest),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error.with_hint("Name an older backup by its id if that one will do; vb-ls shows them."));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Err(Error::not_found(format!("no {} of {set} in {}", wanted.words(), store.describe()))
+        .with_hint("vb-ls shows what is there."))
+}
+
+/// The set to take when none was named: the only one that the store has.
+///
+/// # Errors
+/// `NotFound` if there is none, a usage error that names them if there are several.
+pub fn only_set(store: &dyn Store) -> Result<String> {
+    let keys = listing::objects(store, None)?.into_iter().map(|object| object.key);
+    let mut sets: Vec<String> = keys.filter(listing::is_manifest).filter_map(|key| set_of(&key)).collect();
+    sets.dedup();
+    match sets.as_slice() {
+        [] => Err(Error::not_found(format!("no backup in {}", store.describe()))
+            .with_hint("Check --store (or VB_STORE, CLOUD_PROVIDER); vb-put makes a backup.")),
+        [only] => Ok(only.clone()),
+        several => Err(Error::usage(format!("{} has several sets: {}", store.describe(), several.join(", ")))
+            .with_hint("Name one with --set.")),
+    }
+}
+
+fn set_of(key: &Key) -> Option<String> {
+    Some(key.as_str().split_once('/')?.0.to_owned())
+}

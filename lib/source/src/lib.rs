@@ -1,0 +1,14 @@
+//! Where a stream comes from: a table or a query of PostgreSQL.
+//!
+//! [`plan`] decides what will be read (a pure function of the request and the catalog), [`open`] reads it.
+#![forbid(unsafe_code)]
+
+pub mod export;
+pub mod plan;
+pub mod request;
+mod rows;
+mod text_rows;
+
+pub use export::{Export, Exported};
+pub use plan::Plan;
+pub use request::{Format, Request, Selection};

@@ -1,0 +1,68 @@
+//! What the user asked for.
+
+use chrono::TimeDelta;
+use std::ops::Range;
+use vb_core::time::Instant;
+use vb_core::watermark::Mark;
+use vb_format::parquet_sink::Compression;
+
+/// One export.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What to read.
+    pub selection: Selection,
+    /// In which form.
+    pub format: Format,
+    /// The name of the set, where the user chose one.
+    pub set: Option<String>,
+}
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// A table, or a part of it.
+    Table {
+        /// Its name as the user wrote it.
+        name: String,
+        /// Where the last export ended: an incremental export. None is a full one.
+        since: Option<Mark>,
+        /// Rows older than this only.
+        until: Option<Instant>,
+        /// Rows of these days only.
+        range: Option<Range<Instant>>,
+        /// A condition in SQL.
+        condition: Option<String>,
+        /// The time column, where the user chose one.
+        by: Option<String>,
+        /// What to step back where running transactions are hidden from us.
+        overlap: TimeDelta,
+    },
+    /// A query.
+    Query(String),
+}
+
+/// The form of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Apache Parquet.
+    Parquet(Compression),
+    /// One JSON object a line, made by the server.
+    JsonLines,
+    /// One JSON array of objects, made by the server.
+    Json,
+    /// CSV with a header, made by the server: NULL is empty, an empty text is `""`.
+    Csv,
+}
+
+impl Format {
+    /// The file extension.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Parquet(_) => "parquet",
+            Self::JsonLines => "jsonl",
+            Self::Json => "json",
+            Self::Csv => "csv",
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What went wrong, in people's words: one line with the step and the cause, and the kind that decides what happens next.
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStreamError;
+use std::error::Error as StdError;
+use vb_core::{Error, ErrorKind};
+
+const CREDENTIALS_HINT: &str =
+    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in to the profile that AWS_PROFILE names.";
+
+/// The SDK's error as ours; `step` says what was tried.
+pub(crate) fn explain<E>(step: &str, error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    match error {
+        SdkError::ServiceError(answer) => {
+            let (status, cause) = (answer.raw().status().as_u16(), answer.err());
+            from_answer(step, status, cause.code(), cause.message())
+        }
+        SdkError::ResponseError(answer) => match answer.raw().status().as_u16() {
+            status @ 200..300 => Error::failure(format!("{step}: the server's answer ({status}) cannot be understood")),
+            status => from_answer(step, status, None, None),
+        },
+        SdkError::TimeoutError(_) => Error::unavailable(format!("{step}: the connection timed out")),
+        SdkError::DispatchFailure(_) => from_chain(step, error, ErrorKind::Unavailable),
+        // Refused before anything was sent.
+        _ => from_chain(step, error, ErrorKind::Failure),
+    }
+}
+
+/// A transfer that broke off.
+pub(crate) fn explain_stream(step: &str, error: &ByteStreamError) -> Error {
+    let cause = deepest(error).to_string();
+    if cause.contains("checksum") {
+        return Error::integrity(format!("{step}: {}", words(&cause)));
+    }
+    Error::unavailable(format!("{step}: {}", words(&cause)))
+}
+
+/// An answer's status and code, by Amazon's list of error responses. `HEAD` has no code.
+fn from_answer(step: &str, status: u16, code: Option<&str>, message: Option<&str>) -> Error {
+    let kind = kind_of(status, code.unwrap_or_default());
+    let cause = match (message.filter(|message| !message.is_empty()), code) {
+        (Some(message), Some(code)) => format!("{} ({code})", words(message)),
+        (Some(text), None) | (None, Some(text)) => words(text),
+        (None, None) => format!("the server answered {status}"),
+    };
+    let error = Error::new(kind, format!("{step}: {cause}"));
+    match hint_for(status, code.unwrap_or_default()) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+fn kind_of(status: u16, code: &str) -> ErrorKind {
+    match code {
+        "BadDigest"
+        | "InvalidDigest"
+        | "XAmzContentSHA256Mismatch"
+        | "XAmzContentChecksumMismatch"
+        | "ContentSHA256Mismatch"
+        | "IncompleteBody"
+        | "InvalidRange" => return ErrorKind::Integrity,
+        "SlowDown" | "InternalError" | "RequestTimeout" | "ServiceUnavailable" => return ErrorKind::Unavailable,
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "AccessDenied"
+        | "ExpiredToken"
+        | "InvalidToken"
+        | "RequestTimeTooSkewed"
+        | "AccountProblem"
+        | "AllAccessDisabled" => return ErrorKind::Denied,
+        "AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException" => {
+            return ErrorKind::Usage;
+        }
+        _ => {}
+    }
+    match status {
+        301 | 307 => ErrorKind::Usage,
+        401 | 403 => ErrorKind::Denied,
+        404 => ErrorKind::NotFound,
+        409 | 412 => ErrorKind::Conflict,
+        416 => ErrorKind::Integrity,
+        // 501 says that it never will.
+        408 | 429 | 500 | 502..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Failure,
+    }
+}
+
+fn hint_for(status: u16, code: &str) -> Option<&'static str> {
+    Some(match (code, status) {
+        ("NoSuchBucket", _) => "Make the bucket first, or check its name, AWS_REGION and AWS_ENDPOINT_URL.",
+        ("RequestTimeTooSkewed", _) => "Set this machine's clock.",
+        ("ExpiredToken" | "InvalidToken", _) => "Get new temporary credentials.",
+        ("InvalidAccessKeyId" | "SignatureDoesNotMatch", _) => {
+            "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they belong to this server."
+        }
+        ("AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException", _)
+        | (_, 301 | 307) => "Set AWS_REGION to the bucket's region.",
+        ("InvalidObjectState", _) => "The object is in an archive class; restore it in the provider's console first.",
+        ("", 400) => "Check the credentials, AWS_REGION and the bucket's name; this request gets no more words.",
+        (_, 401 | 403) => {
+            "Allow the key to do this with the bucket (get, put, delete, list and abort uploads), or use another."
+        }
+        _ => return None,
+    })
+}
+
+/// No answer came: the cause lies at the end of the chain.
+fn from_chain(step: &str, error: &(dyn StdError + 'static), kind: ErrorKind) -> Error {
+    let cause = words(&deepest(error).to_string());
+    if chain(error).any(|link| link.downcast_ref::<CredentialsError>().is_some()) {
+        return Error::denied(format!("{step}: no credentials: {cause}")).with_hint(CREDENTIALS_HINT);
+    }
+    if cause.contains("certificate") {
+        return Error::failure(format!("{step}: the server's identity is not proven: {cause}"))
+            .with_hint("Set AWS_CA_BUNDLE or SSL_CERT_FILE to the authority that signed the server's certificate.");
+    }
+    Error::new(kind, format!("{step}: {cause}"))
+}
+
+fn chain<'error>(error: &'error (dyn StdError + 'static)) -> impl Iterator<Item = &'error (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |link| (**link).source())
+}
+
+fn deepest<'error>(error: &'error (dyn StdError + 'static)) -> &'error (dyn StdError + 'static) {
+    chain(error).last().unwrap_or(error)
+}
+
+/// One line, lower case at its beginning, without a full stop or the system's error number.
+fn words(text: &str) -> String {
+    let text = text.lines().next().unwrap_or_default();
+    let text = text.split(" (os error").next().unwrap_or_default().trim_end_matches('.');
+    let second_is_lower = text.chars().nth(1).is_none_or(|letter| !letter.is_uppercase());
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if second_is_lower => first.to_lowercase().chain(letters).collect(),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_and_their_kinds() {
+        let table = [
+            (404, "NoSuchBucket", ErrorKind::NotFound),
+            (404, "NoSuchUpload", ErrorKind::NotFound),
+            (404, "", ErrorKind::NotFound),
+            (403, "AccessDenied", ErrorKind::Denied),
+            (403, "SignatureDoesNotMatch", ErrorKind::Denied),
+            (400, "ExpiredToken", ErrorKind::Denied),
+            (403, "RequestTimeTooSkewed", ErrorKind::Denied),
+            (412, "PreconditionFailed", ErrorKind::Conflict),
+            (409, "ConditionalRequestConflict", ErrorKind::Conflict),
+            (400, "BadDigest", ErrorKind::Integrity),
+            (416, "InvalidRange", ErrorKind::Integrity),
+            (503, "SlowDown", ErrorKind::Unavailable),
+            (400, "RequestTimeout", ErrorKind::Unavailable),
+            (500, "", ErrorKind::Unavailable),
+            (501, "NotImplemented", ErrorKind::Failure),
+            (301, "PermanentRedirect", ErrorKind::Usage),
+            (400, "EntityTooSmall", ErrorKind::Failure),
+        ];
+        for (status, code, kind) in table {
+            assert_eq!(kind_of(status, code), kind, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn an_answer_reads_as_one_line() {
+        let error = from_answer("storing a", 404, Some("NoSuchBucket"), Some("The specified bucket does not exist."));
+        assert_eq!(error.to_string(), "storing a: the specified bucket does not exist (NoSuchBucket)");
+        assert!(error.hint().is_some());
+        assert_eq!(from_answer("storing a", 500, None, None).to_string(), "storing a: the server answered 500");
+    }
+
+    #[test]
+    fn words_lose_numbers_and_stops_but_not_acronyms() {
+        assert_eq!(words("Connection refused (os error 111)"), "connection refused");
+        assert_eq!(words("The end.\nmore"), "the end");
+        assert_eq!(words("TLS failed"), "TLS failed");
+        assert_eq!(words(""), "");
+    }
+}

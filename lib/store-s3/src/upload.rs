@@ -1,0 +1,188 @@
+//! A stream on its way: gathered to equal parts; a single request if it fits into one part, else a multipart upload.
+
+use crate::S3Store;
+use crate::call::{call, limit, with_retries};
+use crate::checksum;
+use crate::parts::{Destination, Parts};
+use crate::store::Shared;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use bytes::{Bytes, BytesMut};
+use std::time::Duration;
+use vb_core::key::Key;
+use vb_core::{Error, ErrorKind, Result};
+use vb_store::{OnOpen, OpenUpload, Store, Stored, Upload, find_own};
+
+/// Servers put thousands of parts together before they answer.
+const COMMIT_LIMIT: Duration = Duration::from_secs(600);
+
+pub(crate) struct S3Upload {
+    store: S3Store,
+    key: Key,
+    /// Taken when the multipart upload begins.
+    on_open: Option<OnOpen>,
+    /// The part that is being filled.
+    gathered: BytesMut,
+    multipart: Option<(OpenUpload, Parts)>,
+}
+
+impl S3Upload {
+    pub(crate) fn new(store: S3Store, key: Key, on_open: OnOpen) -> Self {
+        Self { store, key, on_open: Some(on_open), gathered: BytesMut::new(), multipart: None }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.store.0
+    }
+
+    fn part_bytes(&self) -> usize {
+        usize::try_from(self.shared().config.limits.part_bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Begins the multipart upload if there is none yet.
+    fn begin(&mut self) -> Result<()> {
+        if self.multipart.is_some() {
+            return Ok(());
+        }
+        let shared = self.shared();
+        let id = shared.runtime.block_on(create(shared, &self.key))?;
+        let open = OpenUpload { key: self.key.clone(), id, begun_at: chrono::Utc::now() };
+        let destination = Destination {
+            client: shared.client.clone(),
+            bucket: shared.config.bucket.clone(),
+            key: shared.full_key(self.key.as_str()),
+            upload_id: open.id.clone(),
+            policy: shared.config.policy,
+            warn: shared.config.warn.clone(),
+        };
+        let parts = Parts::new(destination, shared.config.limits.parallel);
+        self.multipart = Some((open.clone(), parts));
+        let recorded = self.on_open.take().map_or(Ok(()), |on_open| on_open(&open));
+        recorded.or_else(|error| {
+            self.release()?;
+            Err(error)
+        })
+    }
+
+    /// Hands the gathered part over.
+    fn send_gathered(&mut self) -> Result<()> {
+        self.begin()?;
+        let bytes = std::mem::take(&mut self.gathered).freeze();
+        let shared = &self.store.0;
+        let Some((_, parts)) = &mut self.multipart else { return Ok(()) };
+        if parts.begun() >= shared.config.limits.most_parts {
+            let largest = shared.config.limits.largest_object_bytes();
+            return Err(Error::failure(format!("storing {}: it is longer than {largest} bytes", self.key)));
+        }
+        let spare = shared.runtime.block_on(parts.send(bytes, shared.runtime.handle()))?;
+        self.gathered = spare.unwrap_or_default();
+        Ok(())
+    }
+
+    fn commit_parts(&mut self) -> Result<Stored> {
+        self.send_gathered()?;
+        let store = self.store.clone();
+        let Some((open, parts)) = &mut self.multipart else { return Err(Error::failure("no part was sent")) };
+        let (list, whole) = store.0.runtime.block_on(parts.finish())?;
+        store.0.commit(&store, &open.key, whole, || complete(&store.0, open, list.clone(), whole))
+    }
+
+    fn commit_small(&mut self) -> Result<Stored> {
+        let bytes = std::mem::take(&mut self.gathered).freeze();
+        let sent = Stored { size_bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) };
+        let put = || async { self.shared().put(&self.key, Bytes::clone(&bytes)).await.map(|_| ()) };
+        self.shared().commit(&self.store, &self.key, sent, put)
+    }
+
+    /// Frees what the server holds.
+    fn release(&mut self) -> Result<()> {
+        let Some((open, mut parts)) = self.multipart.take() else { return Ok(()) };
+        self.shared().runtime.block_on(parts.stop());
+        self.store.abort_upload(&open)
+    }
+}
+
+impl Upload for S3Upload {
+    fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let part_bytes = self.part_bytes();
+        while !bytes.is_empty() {
+            // A full part waits until more comes: a stream of exactly one part needs no multipart upload.
+            if self.gathered.len() == part_bytes {
+                self.send_gathered()?;
+            }
+            if self.gathered.capacity() == 0 {
+                self.gathered.reserve(part_bytes);
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(part_bytes - self.gathered.len()));
+            self.gathered.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<Stored> {
+        if self.multipart.is_none() {
+            return self.commit_small();
+        }
+        let stored = self.commit_parts()?;
+        self.multipart = None;
+        Ok(stored)
+    }
+
+    fn abort(mut self: Box<Self>) -> Result<()> {
+        self.release()
+    }
+}
+
+impl Drop for S3Upload {
+    /// A failure leaves an open upload, which [`Store::open_uploads`] finds later.
+    fn drop(&mut self) {
+        let _ = self.release();
+    }
+}
+
+impl Shared {
+    /// Makes an object visible: tries again, and where an answer may have been lost or cannot be understood (moto's name
+    /// for a commit's answer is wrong) looks whether the object is there.
+    fn commit<F>(&self, store: &S3Store, key: &Key, sent: Stored, mut attempt: impl FnMut() -> F) -> Result<Stored>
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let mut answer_lost = false;
+        let result = self.runtime.block_on(with_retries(&self.config.policy, &self.config.warn, |again| {
+            answer_lost |= again;
+            attempt()
+        }));
+        let Err(error) = result else { return Ok(sent) };
+        let may_be_ours = answer_lost || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Failure);
+        if may_be_ours && find_own(store, key, sent).is_ok_and(|own| own.is_some()) {
+            return Ok(sent);
+        }
+        Err(error)
+    }
+}
+
+async fn create(shared: &Shared, key: &Key) -> Result<String> {
+    let step = format!("beginning the upload of {key}");
+    let (bucket, full_key) = (&shared.config.bucket, shared.full_key(key.as_str()));
+    let answer = with_retries(&shared.config.policy, &shared.config.warn, |_| {
+        let request = shared.client.create_multipart_upload().bucket(bucket).key(&full_key);
+        // The whole object's checksum, not one of the parts' checksums: so it can be compared later.
+        let request = request.checksum_algorithm(ChecksumAlgorithm::Crc32).checksum_type(ChecksumType::FullObject);
+        call(&step, limit(0), request.send())
+    });
+    let answer = answer.await?;
+    answer.upload_id.ok_or_else(|| Error::failure(format!("{step}: the server answered without an upload id")))
+}
+
+async fn complete(shared: &Shared, open: &OpenUpload, list: Vec<CompletedPart>, whole: Stored) -> Result<()> {
+    shared.refuse_existing(&open.key).await?;
+    let list = CompletedMultipartUpload::builder().set_parts(Some(list)).build();
+    let request = shared.client.complete_multipart_upload().bucket(&shared.config.bucket);
+    let request = request.key(shared.full_key(open.key.as_str())).upload_id(&open.id).multipart_upload(list);
+    let request = request.checksum_type(ChecksumType::FullObject).checksum_crc32(checksum::encode(whole.crc32));
+    let request = request.set_mpu_object_size(i64::try_from(whole.size_bytes).ok()).if_none_match("*");
+    match call(&format!("committing {}", open.key), COMMIT_LIMIT, request.send()).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(shared.settle_conflict(&open.key, error).await),
+    }
+}

@@ -1,0 +1,30 @@
+//! The contract on moto, whose order, errors and tolerance differ from SeaweedFS's. It checks no signature or checksum.
+#![allow(clippy::panic, clippy::unwrap_used)] // clippy lets tests do so, but not the functions that they share
+
+mod common;
+
+use common::proxy::{Fault, first, start};
+use common::{Server, key};
+use std::sync::LazyLock;
+use vb_core::ErrorKind;
+use vb_store::{Store, unrecorded};
+use vb_store_s3::S3Store;
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start("moto"));
+
+#[test]
+fn conformance() {
+    let store = SERVER.store("conformance");
+    vb_store::conformance::run(&store, "run", &mut |_, _| {}).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn a_server_that_ignores_conditions_is_asked_first() {
+    let url = start(SERVER.variable("AWS_ENDPOINT_URL"), first(u32::MAX, &[], Fault::DropCondition));
+    let store = S3Store::open(SERVER.config_with("conditions", &[("AWS_ENDPOINT_URL", &url)])).unwrap();
+    let early = store.upload(&key("a"), unrecorded()).unwrap();
+    store.put_new(&key("a"), b"first").unwrap();
+    assert_eq!(store.put_new(&key("a"), b"second").unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(early.commit().unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(store.read_small(&key("a"), 10).unwrap(), b"first");
+}

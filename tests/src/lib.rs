@@ -1,0 +1,13 @@
+//! What the tests of the commands stand on: servers, a clean place to run commands in, and example data.
+//!
+//! The commands are seen from outside only, as processes. Nothing here skips: a missing server or binary is an error that says what to run.
+
+#![forbid(unsafe_code)]
+
+pub mod chance;
+pub mod command;
+pub mod leftovers;
+pub mod pipeline;
+pub mod place;
+pub mod servers;
+pub mod weather;

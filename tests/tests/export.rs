@@ -1,0 +1,128 @@
+//! What vb-export promises beside the main job: formats, parts of a table, and values that it refuses rather than changes.
+
+use anyhow::Result;
+use std::fs;
+use vb_tests::command::Command;
+use vb_tests::place::Place;
+use vb_tests::servers::{Database, Postgres};
+use vb_tests::weather;
+
+struct Source {
+    place: Place,
+    database: Database,
+}
+
+impl Source {
+    fn of(sql: &str) -> Result<Self> {
+        let database = Postgres::shared()?.create_database("export")?;
+        database.client()?.batch_execute(sql)?;
+        Ok(Self { place: Place::new()?, database })
+    }
+
+    fn line(&self, line: &str) -> Command {
+        self.place.shell(line).env("DATABASE_URL", self.database.url())
+    }
+
+    fn text(&self, line: &str) -> String {
+        self.line(line).run().unwrap().succeeded().unwrap().stdout_text().to_owned()
+    }
+}
+
+const SMALL: &str = "CREATE TABLE small (id int PRIMARY KEY, note text, amount numeric, at timestamptz);
+    INSERT INTO small VALUES (1, 'a \"quoted\", comma', 1.50, '2026-01-01 00:00+00'), (2, NULL, 'NaN', 'infinity'), (3, '', NULL, NULL)";
+
+#[test]
+fn text_formats_are_the_servers_own() {
+    let source = Source::of(SMALL).unwrap();
+    let csv = source.text("vb-export table small --format csv");
+    assert_eq!(csv, "id,note,amount,at\n1,\"a \"\"quoted\"\", comma\",1.50,2026-01-01 00:00:00+00\n2,,NaN,infinity\n3,\"\",,\n");
+    let lines = source.text("vb-export table small --format jsonl");
+    assert_eq!(lines.lines().count(), 3);
+    assert_eq!(lines.lines().nth(1), Some(r#"{"id":2,"note":null,"amount":"NaN","at":"infinity"}"#));
+    let array: serde_json::Value = serde_json::from_str(&source.text("vb-export table small --format json")).unwrap();
+    assert_eq!(array[2]["note"], "");
+    assert_eq!(source.text("vb-export query 'SELECT 1 WHERE false' --format json"), "[]\n");
+}
+
+#[test]
+fn a_query_and_a_condition_select_rows() {
+    let source = Source::of(SMALL).unwrap();
+    assert_eq!(source.text("vb-export query 'SELECT id * 2 AS twice FROM small ORDER BY 1;' --format csv"), "twice\n2\n4\n6\n");
+    assert_eq!(source.text("vb-export table small --where 'id > 2' --format csv"), "id,note,amount,at\n3,\"\",,\n");
+}
+
+#[test]
+fn a_range_includes_both_days() {
+    let database = Postgres::shared().unwrap().create_database("range").unwrap();
+    weather::create(&database, 3000).unwrap();
+    let place = Place::new().unwrap();
+    let line = "vb-export table verification_scores --by valid_to --range 2026-10-31:2026-10-31 -o day.parquet";
+    let done = place.shell(line).env("DATABASE_URL", database.url()).run().unwrap().succeeded().unwrap();
+    let exported = done.event("vb-export", "done").unwrap();
+    let query = "SELECT count(*) FROM verification_scores WHERE valid_to >= '2026-10-31Z' AND valid_to < '2026-11-01Z'";
+    let expected: i64 = database.client().unwrap().query_one(query, &[]).unwrap().get(0);
+    assert!(expected > 0);
+    assert_eq!(exported["records_exported"], expected);
+}
+
+#[test]
+fn what_cannot_be_stored_exactly_is_refused_by_name() {
+    for (definition, value, words) in [
+        ("numeric(9,5)", "'NaN'", "is NaN"),
+        ("date", "'infinity'", "is infinite"),
+        ("timestamptz", "'-infinity'", "is infinite"),
+        ("int[]", "'{{1,2},{3,4}}'", "2 dimensions"),
+        ("int[]", "'[0:1]={1,2}'", "does not begin at 1"),
+        ("date[]", "'{2026-01-01,infinity}'", "an element that is infinite"),
+    ] {
+        let sql = format!("CREATE TABLE odd (id int, v {definition}); INSERT INTO odd VALUES (1, NULL), (2, NULL), (3, {value})");
+        let source = Source::of(&sql).unwrap();
+        let run = source.line("vb-export table odd -o odd.parquet").run().unwrap().exited(1).unwrap();
+        let line = run.stderr_text().lines().find(|line| line.starts_with("vb-export: ")).unwrap_or_default().to_owned();
+        assert!(line.contains("public.odd: column \"v\", row 3") && line.contains(words), "{definition}: {line}");
+        assert_eq!(fs::read_dir(source.place.work()).unwrap().count(), 0, "something was left behind");
+    }
+}
+
+#[test]
+fn a_type_that_is_not_supported_is_named_with_a_way_out() {
+    let source = Source::of("CREATE TABLE shapes (id int, place point); INSERT INTO shapes VALUES (1, '(1,2)')").unwrap();
+    let run = source.line("vb-export table shapes").run().unwrap().exited(1).unwrap();
+    assert!(run.stderr_text().contains("column \"place\" has the type point, which is not supported yet"), "{run}");
+    let text = source.text("vb-export query 'SELECT id, place::text AS place FROM shapes' --format csv");
+    assert_eq!(text, "id,place\n1,\"(1,2)\"\n");
+}
+
+#[test]
+fn partitions_children_and_generated_columns_are_not_left_out() {
+    let sql = "CREATE TABLE parted (id int, day date) PARTITION BY RANGE (day);
+        CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+        INSERT INTO parted VALUES (1, '2026-01-02');
+        CREATE TABLE parent (id int, twice int GENERATED ALWAYS AS (id * 2) STORED); CREATE TABLE child () INHERITS (parent);
+        INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2)";
+    let source = Source::of(sql).unwrap();
+    for (table, rows) in [("parted", 1), ("parent", 2)] {
+        let run = source.line(&format!("vb-export table {table} -o {table}.parquet")).run().unwrap().succeeded().unwrap();
+        assert_eq!(run.event("vb-export", "done").unwrap()["records_exported"], rows, "{table}");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_read_and_reads_nothing() {
+    let source = Source::of(SMALL).unwrap();
+    let run = source.line("vb-export table small --dry-run").run().unwrap().succeeded().unwrap();
+    assert_eq!(run.event("vb-export", "done").unwrap()["copy"], r#""public"."small" ("id", "note", "amount", "at")"#);
+}
+
+#[test]
+fn rows_hidden_by_a_policy_are_refused_not_missed() {
+    let sql = "CREATE TABLE secret (id int); INSERT INTO secret VALUES (1); ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
+        DROP ROLE IF EXISTS vb_reader_of_secret; CREATE ROLE vb_reader_of_secret LOGIN PASSWORD 'test-only'; GRANT SELECT ON secret TO vb_reader_of_secret";
+    let source = Source::of(sql).unwrap();
+    let run = source.line("PGUSER=vb_reader_of_secret; export PGUSER; vb-export table secret")
+        .env("DATABASE_URL", source.database.url().replacen("postgres:", "vb_reader_of_secret:", 1).replace("test-only-password", "test-only"))
+        .run()
+        .unwrap();
+    assert_eq!(run.exit_code(), 7, "{run}");
+    assert!(run.stderr_text().contains("row-level security"), "{run}");
+}
