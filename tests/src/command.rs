@@ -221,6 +221,12 @@ impl Run {
     }
 }
 
+impl From<process::Output> for Run {
+    fn from(output: process::Output) -> Self {
+        Self { status: output.status, stdout: output.stdout, stderr: output.stderr }
+    }
+}
+
 impl std::fmt::Display for Run {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (bytes, stderr) = (self.stdout.len(), String::from_utf8_lossy(&self.stderr));

@@ -16,6 +16,7 @@ use crate::command::Command;
 /// Running stages, joined by pipes. Those that still run when it is dropped are killed.
 #[derive(Debug)]
 pub struct Pipeline {
+    begun: Instant,
     stages: Vec<Stage>,
 }
 
@@ -33,6 +34,8 @@ pub struct Ended {
     pub name: String,
     /// As a shell gives it: 128 + n when signal n ended it.
     pub exit_code: i32,
+    /// When, from the start of the pipeline on; never before the stage in front of it.
+    pub after: Duration,
     /// All that it wrote to standard error, and the last stage to standard output too.
     pub said: String,
 }
@@ -43,7 +46,7 @@ impl Pipeline {
     /// # Errors
     /// When one of them cannot be started.
     pub fn start(commands: Vec<Command>) -> Result<Self> {
-        let mut pipeline = Self { stages: Vec::new() };
+        let mut pipeline = Self { begun: Instant::now(), stages: Vec::new() };
         let mut stdin = Stdio::null();
         let last = commands.len().saturating_sub(1);
         for (number, mut command) in commands.into_iter().enumerate() {
@@ -86,10 +89,11 @@ impl Pipeline {
                 ensure!(Instant::now() < end, "{} is not finished after {deadline:?}", stage.name);
                 std::thread::sleep(Duration::from_millis(2));
             };
+            let after = self.begun.elapsed();
             let mut said = String::new();
             stage.said.rewind().and_then(|()| stage.said.read_to_string(&mut said)).context("reading what it said")?;
             let exit_code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-            ended.push(Ended { name: stage.name.clone(), exit_code, said });
+            ended.push(Ended { name: stage.name.clone(), exit_code, after, said });
         }
         Ok(ended)
     }

@@ -35,7 +35,10 @@ const SMALL: &str = "CREATE TABLE small (id int PRIMARY KEY, note text, amount n
 fn text_formats_are_the_servers_own() {
     let source = Source::of(SMALL).unwrap();
     let csv = source.text("vb-export table small --format csv");
-    assert_eq!(csv, "id,note,amount,at\n1,\"a \"\"quoted\"\", comma\",1.50,2026-01-01 00:00:00+00\n2,,NaN,infinity\n3,\"\",,\n");
+    assert_eq!(
+        csv,
+        "id,note,amount,at\n1,\"a \"\"quoted\"\", comma\",1.50,2026-01-01 00:00:00+00\n2,,NaN,infinity\n3,\"\",,\n"
+    );
     let lines = source.text("vb-export table small --format jsonl");
     assert_eq!(lines.lines().count(), 3);
     assert_eq!(lines.lines().nth(1), Some(r#"{"id":2,"note":null,"amount":"NaN","at":"infinity"}"#));
@@ -47,7 +50,10 @@ fn text_formats_are_the_servers_own() {
 #[test]
 fn a_query_and_a_condition_select_rows() {
     let source = Source::of(SMALL).unwrap();
-    assert_eq!(source.text("vb-export query 'SELECT id * 2 AS twice FROM small ORDER BY 1;' --format csv"), "twice\n2\n4\n6\n");
+    assert_eq!(
+        source.text("vb-export query 'SELECT id * 2 AS twice FROM small ORDER BY 1;' --format csv"),
+        "twice\n2\n4\n6\n"
+    );
     assert_eq!(source.text("vb-export table small --where 'id > 2' --format csv"), "id,note,amount,at\n3,\"\",,\n");
 }
 
@@ -75,10 +81,13 @@ fn what_cannot_be_stored_exactly_is_refused_by_name() {
         ("int[]", "'[0:1]={1,2}'", "does not begin at 1"),
         ("date[]", "'{2026-01-01,infinity}'", "an element that is infinite"),
     ] {
-        let sql = format!("CREATE TABLE odd (id int, v {definition}); INSERT INTO odd VALUES (1, NULL), (2, NULL), (3, {value})");
+        let sql = format!(
+            "CREATE TABLE odd (id int, v {definition}); INSERT INTO odd VALUES (1, NULL), (2, NULL), (3, {value})"
+        );
         let source = Source::of(&sql).unwrap();
         let run = source.line("vb-export table odd -o odd.parquet").run().unwrap().exited(1).unwrap();
-        let line = run.stderr_text().lines().find(|line| line.starts_with("vb-export: ")).unwrap_or_default().to_owned();
+        let line =
+            run.stderr_text().lines().find(|line| line.starts_with("vb-export: ")).unwrap_or_default().to_owned();
         assert!(line.contains("public.odd: column \"v\", row 3") && line.contains(words), "{definition}: {line}");
         assert_eq!(fs::read_dir(source.place.work()).unwrap().count(), 0, "something was left behind");
     }
@@ -86,7 +95,8 @@ fn what_cannot_be_stored_exactly_is_refused_by_name() {
 
 #[test]
 fn a_type_that_is_not_supported_is_named_with_a_way_out() {
-    let source = Source::of("CREATE TABLE shapes (id int, place point); INSERT INTO shapes VALUES (1, '(1,2)')").unwrap();
+    let source =
+        Source::of("CREATE TABLE shapes (id int, place point); INSERT INTO shapes VALUES (1, '(1,2)')").unwrap();
     let run = source.line("vb-export table shapes").run().unwrap().exited(1).unwrap();
     assert!(run.stderr_text().contains("column \"place\" has the type point, which is not supported yet"), "{run}");
     let text = source.text("vb-export query 'SELECT id, place::text AS place FROM shapes' --format csv");
@@ -102,7 +112,8 @@ fn partitions_children_and_generated_columns_are_not_left_out() {
         INSERT INTO parent VALUES (1); INSERT INTO child VALUES (2)";
     let source = Source::of(sql).unwrap();
     for (table, rows) in [("parted", 1), ("parent", 2)] {
-        let run = source.line(&format!("vb-export table {table} -o {table}.parquet")).run().unwrap().succeeded().unwrap();
+        let run =
+            source.line(&format!("vb-export table {table} -o {table}.parquet")).run().unwrap().succeeded().unwrap();
         assert_eq!(run.event("vb-export", "done").unwrap()["records_exported"], rows, "{table}");
     }
 }
@@ -119,8 +130,16 @@ fn rows_hidden_by_a_policy_are_refused_not_missed() {
     let sql = "CREATE TABLE secret (id int); INSERT INTO secret VALUES (1); ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
         DROP ROLE IF EXISTS vb_reader_of_secret; CREATE ROLE vb_reader_of_secret LOGIN PASSWORD 'test-only'; GRANT SELECT ON secret TO vb_reader_of_secret";
     let source = Source::of(sql).unwrap();
-    let run = source.line("PGUSER=vb_reader_of_secret; export PGUSER; vb-export table secret")
-        .env("DATABASE_URL", source.database.url().replacen("postgres:", "vb_reader_of_secret:", 1).replace("test-only-password", "test-only"))
+    let run = source
+        .line("PGUSER=vb_reader_of_secret; export PGUSER; vb-export table secret")
+        .env(
+            "DATABASE_URL",
+            source
+                .database
+                .url()
+                .replacen("postgres:", "vb_reader_of_secret:", 1)
+                .replace("test-only-password", "test-only"),
+        )
         .run()
         .unwrap();
     assert_eq!(run.exit_code(), 7, "{run}");

@@ -368,7 +368,7 @@ fn an_import_that_is_killed_or_stopped_changes_nothing() -> Result<()> {
     )?;
     for (signal, code) in [("TERM", 143), ("KILL", 137)] {
         let line = format!(
-            "DATABASE_URL={} vb-import --mode insert t.parquet & pid=$!; read _; kill -{signal} $pid; wait $pid",
+            "DATABASE_URL={} vb-import --mode replace t.parquet & pid=$!; read _; kill -{signal} $pid; wait $pid",
             pair.target.url()
         );
         let mut child = pair.place.shell(&line).spawn()?;

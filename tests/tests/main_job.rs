@@ -127,6 +127,9 @@ fn a_changed_table_or_another_server_makes_a_full_export() {
     night.database.client().unwrap().batch_execute("ALTER TABLE verification_scores ADD COLUMN note text").unwrap();
     let run = night.line(PIPE).run().unwrap().succeeded().unwrap();
     let exported = run.event("vb-export", "done").unwrap();
-    assert_eq!((&exported["kind"], &exported["reason"]), (&Value::from("full"), &Value::from("the table's columns have changed")));
+    assert_eq!(
+        (&exported["kind"], &exported["reason"]),
+        (&Value::from("full"), &Value::from("the table's columns have changed"))
+    );
     assert_eq!(run.event("vb-put", "done").unwrap()["kind"], "full");
 }

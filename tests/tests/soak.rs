@@ -31,7 +31,7 @@ fn fill(database: &Database) -> Result<()> {
     Ok(database.client()?.batch_execute(noise)?)
 }
 
-/// One after the other: the moment of the kill is drawn from the time that an undisturbed run took.
+/// One after the other: the moment of the kill is drawn from the time that its stage of an undisturbed run took.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)

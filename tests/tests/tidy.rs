@@ -32,7 +32,8 @@ fn offenders(ending: &str, offends: impl Fn(&Path, &str) -> bool) -> Result<Vec<
 
 #[test]
 fn each_source_file_says_at_its_top_what_it_is_for() {
-    let silent = offenders(".rs", |_, text| !text.starts_with("//!") && !text.starts_with("#![doc = include_str!")).unwrap();
+    let silent =
+        offenders(".rs", |_, text| !text.starts_with("//!") && !text.starts_with("#![doc = include_str!")).unwrap();
     assert!(silent.is_empty(), "begin these with //! and what they are for: {silent:?}");
 }
 
@@ -47,7 +48,9 @@ fn only_one_file_prints_words_for_people() {
     let allowed = ["lib/pipe/src/speech.rs", "tests/tests/tidy.rs"];
     let prints = |path: &Path, text: &str| {
         let words = ["eprintln!(", "eprint!("].iter().any(|word| text.contains(word));
-        words && !allowed.iter().any(|allowed| path.ends_with(allowed)) && !path.starts_with(root().unwrap().join("tests"))
+        words
+            && !allowed.iter().any(|allowed| path.ends_with(allowed))
+            && !path.starts_with(root().unwrap().join("tests"))
     };
     let printing = offenders(".rs", prints).unwrap();
     assert!(printing.is_empty(), "let these speak through vb_pipe::Session: {printing:?}");
@@ -77,6 +80,10 @@ fn each_command_has_its_manual_with_the_exit_codes_at_hand() {
     for command in fs::read_dir(root().unwrap().join("bin")).unwrap() {
         let folder = command.unwrap().path();
         let manual = fs::read_to_string(folder.join("README.md")).unwrap_or_default();
-        assert!(manual.contains("## Status") || manual.contains("tatus lines"), "{} tells no status lines", folder.display());
+        assert!(
+            manual.contains("## Status") || manual.contains("tatus lines"),
+            "{} tells no status lines",
+            folder.display()
+        );
     }
 }

@@ -8,7 +8,13 @@ use vb_gzip::{Decompressed, GzipError, Level};
 use vb_pipe::{Done, Input, Output, Session};
 
 /// Compresses. The seal says how far the proof reaches, so that a foreign producer's death is never sealed as its end.
-pub(crate) fn compress(session: &Session, input: Input, mut output: Output, number: u8, threads: usize) -> Result<Done> {
+pub(crate) fn compress(
+    session: &Session,
+    input: Input,
+    mut output: Output,
+    number: u8,
+    threads: usize,
+) -> Result<Done> {
     let level = Level::new(number).ok_or_else(|| Error::usage("the level is not between 0 and 12"))?;
     let progress = session.progress("compressed");
     let mut upstream = Upstream::new(input, session, &progress, packed);

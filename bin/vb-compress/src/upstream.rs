@@ -31,7 +31,12 @@ pub(crate) struct Ended {
 
 impl<'run> Upstream<'run> {
     /// Our output will be what `relabel` makes of the input's label.
-    pub(crate) fn new(input: Input, session: &'run Session, progress: &'run Progress, relabel: fn(Label) -> Label) -> Self {
+    pub(crate) fn new(
+        input: Input,
+        session: &'run Session,
+        progress: &'run Progress,
+        relabel: fn(Label) -> Label,
+    ) -> Self {
         Self { input, session, progress, relabel, prover: None, begun: false }
     }
 
@@ -56,7 +61,8 @@ impl<'run> Upstream<'run> {
         if announced.is_none() {
             self.prover = Some(Prover::default());
         }
-        let label = announced.unwrap_or_else(|| foreign("stream", self.input.name(), Format::sniff(first), Proof::Unproven));
+        let label =
+            announced.unwrap_or_else(|| foreign("stream", self.input.name(), Format::sniff(first), Proof::Unproven));
         self.session.promise(&(self.relabel)(label))
     }
 }

@@ -8,7 +8,7 @@ use vb_core::watermark::{self, Mark};
 use vb_core::{Error, Result, naming};
 use vb_format::parquet_sink::Compression;
 use vb_pipe::{CommonArguments, EXIT_CODES};
-use vb_source::{Format, Request, Selection};
+use vb_source::{Format, Request, Selection, TablePart};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +20,6 @@ Examples:
 /// One table or query of PostgreSQL as one stream.
 #[derive(Debug, clap::Parser)]
 #[command(name = "vb-export", version, about, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     source: Option<Source>,
@@ -45,8 +44,6 @@ enum Source {
     Table {
         /// The table, with its schema if that is not on the search path
         name: Option<String>,
-        #[command(flatten)]
-        part: Part,
     },
     /// The rows of a query
     Query {
@@ -59,27 +56,27 @@ enum Source {
 #[command(next_help_heading = "Which rows")]
 struct Part {
     /// From this time on, or after what `vb-put --mark` wrote into the file; a missing file is a full export
-    #[arg(long, value_name = "WHEN|@FILE")]
+    #[arg(long, value_name = "WHEN|@FILE", global = true)]
     since: Option<String>,
 
     /// Before this time
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", global = true)]
     until: Option<String>,
 
     /// These days, both included
-    #[arg(long, value_name = "DAY:DAY")]
+    #[arg(long, value_name = "DAY:DAY", global = true)]
     range: Option<String>,
 
     /// A condition of your own
-    #[arg(long = "where", value_name = "SQL")]
+    #[arg(long = "where", value_name = "SQL", global = true)]
     condition: Option<String>,
 
     /// The time column; without it updated_at, else created_at
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", global = true)]
     by: Option<String>,
 
     /// What to step back where running transactions are hidden
-    #[arg(long, value_name = "AGE", default_value = "1h")]
+    #[arg(long, value_name = "AGE", default_value = "1h", global = true)]
     overlap: String,
 }
 
@@ -127,8 +124,8 @@ impl Arguments {
     /// A usage error for a time, a range or a file that means nothing.
     pub(crate) fn request(&self, environment: &Environment, now: Instant) -> Result<Request> {
         let selection = match &self.source {
-            Some(Source::Query { sql }) => Selection::Query(sql.clone()),
-            Some(Source::Table { name, part }) => part.of_table(name.as_deref(), environment, now)?,
+            Some(Source::Query { sql }) => self.part.of_query(sql)?,
+            Some(Source::Table { name }) => self.part.of_table(name.as_deref(), environment, now)?,
             None => self.part.of_table(None, environment, now)?,
         };
         let set = self.form.set.clone().or_else(|| environment.get(variables::VB_SET).map(str::to_owned));
@@ -140,10 +137,20 @@ impl Arguments {
 }
 
 impl Part {
+    /// A query says itself which rows it wants.
+    fn of_query(&self, sql: &str) -> Result<Selection> {
+        let given = [&self.since, &self.until, &self.range, &self.condition, &self.by];
+        if given.iter().all(|option| option.is_none()) {
+            return Ok(Selection::Query(sql.to_owned()));
+        }
+        Err(Error::usage("--since, --until, --range, --where and --by are for tables")
+            .with_hint("Write the condition into the query."))
+    }
+
     fn of_table(&self, name: Option<&str>, environment: &Environment, now: Instant) -> Result<Selection> {
         let name = name.or_else(|| environment.get(variables::VB_TABLE)).unwrap_or(naming::DEFAULT_TABLE);
         let until = self.until.as_deref().map(|when| watermark::parse_when(when, now)).transpose()?;
-        Ok(Selection::Table {
+        Ok(Selection::Table(Box::new(TablePart {
             name: name.to_owned(),
             since: self.since.as_deref().map(|since| mark(since, now)).transpose()?.flatten(),
             until,
@@ -151,7 +158,7 @@ impl Part {
             condition: self.condition.clone(),
             by: self.by.clone(),
             overlap: self.overlap(now)?,
-        })
+        })))
     }
 
     fn overlap(&self, now: Instant) -> Result<TimeDelta> {

@@ -86,7 +86,8 @@ impl Command for Get {
         })?;
         drop(progress);
         let size = words::bytes(manifest.size_bytes());
-        let sentence = format!("read {} ({}, {size}) from {}, verified", manifest.id, manifest.kind.name(), store.describe());
+        let sentence =
+            format!("read {} ({}, {size}) from {}, verified", manifest.id, manifest.kind.name(), store.describe());
         let done = session.done(&fields(&*store, &manifest, false), sentence)?;
         output.seal(label, &done)?;
         Ok(done)

@@ -1,4 +1,5 @@
 //! Which backup comes, how it is sealed, and that nothing counts that is damaged.
+#![allow(clippy::panic, clippy::unwrap_used)] // clippy lets tests do so, but not the functions that they share
 
 mod common;
 

@@ -7,7 +7,7 @@ use vb_target::{Mode, ModeChoice, Request};
 
 const EXAMPLES: &str = "\
 Examples:
-  vb-get --set verification | vb-compress -d | vb-import
+  vb-get --latest | vb-compress -d | vb-import
   vb-get --at 2026-11-20 | vb-compress -d | vb-import --table scratch.scores
   vb-import --mode replace stations.parquet
   vb-import --range 2026-11-01:2026-11-30 --dry-run scores.parquet";

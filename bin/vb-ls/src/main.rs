@@ -97,7 +97,9 @@ impl Command for Ls {
             listing.backups = chosen.into_iter().cloned().collect();
         }
         if unreadable > 0 {
-            return Err(Error::new(ErrorKind::Partial, format!("{unreadable} manifests could not be read")).into());
+            return Err(Error::new(ErrorKind::Partial, format!("{unreadable} manifests could not be read"))
+                .with_hint("The warnings name them; all other backups are listed.")
+                .into());
         }
         Ok(done(session, &listing.backups, &store.describe())?)
     }

@@ -131,7 +131,9 @@ impl Run<'_> {
         for removal in plan {
             let needed = still_needed.contains(removal.id.as_str());
             let result = match needed {
-                true => Err(Error::failure(format!("removing {}: a backup that stands on it is still there", removal.id))),
+                true => {
+                    Err(Error::failure(format!("removing {}: a backup that stands on it is still there", removal.id)))
+                }
                 false if self.dry_run => Ok(()),
                 false => removal::remove(&**self.store, removal),
             };
@@ -187,7 +189,8 @@ impl Run<'_> {
         let verb = if self.dry_run { "would remove" } else { "removed" };
         let freed = words::bytes(freed_bytes);
         let place = self.store.describe();
-        self.session.done(&fields, format!("kept {kept}, {verb} {removed} backups and {swept} leftovers ({freed}) in {place}"))
+        self.session
+            .done(&fields, format!("kept {kept}, {verb} {removed} backups and {swept} leftovers ({freed}) in {place}"))
     }
 }
 

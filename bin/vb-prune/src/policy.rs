@@ -46,7 +46,7 @@ impl KeepArguments {
     /// # Errors
     /// A usage error if a number is none, or nothing is to be kept.
     pub(crate) fn policy(&self, environment: &Environment) -> Result<Policy> {
-        let policy = if self.is_empty() { from_environment(environment)? } else { self.from_options()? };
+        let policy = if self.is_empty() { from_environment(environment)? } else { self.given()? };
         if policy.is_empty() {
             return Err(Error::usage("nothing says what to keep").with_hint(
                 "Give an option such as --keep-daily 30, or set BACKUP_RETENTION_DAYS; nothing was removed.",
@@ -56,18 +56,12 @@ impl KeepArguments {
     }
 
     fn is_empty(&self) -> bool {
-        let counts = [
-            self.keep_last,
-            self.keep_hourly,
-            self.keep_daily,
-            self.keep_weekly,
-            self.keep_monthly,
-            self.keep_yearly,
-        ];
+        let counts =
+            [self.keep_last, self.keep_hourly, self.keep_daily, self.keep_weekly, self.keep_monthly, self.keep_yearly];
         counts.iter().all(Option::is_none) && self.keep_within.is_none()
     }
 
-    fn from_options(&self) -> Result<Policy> {
+    fn given(&self) -> Result<Policy> {
         Ok(Policy {
             last: self.keep_last.unwrap_or(0),
             hourly: self.keep_hourly.unwrap_or(0),

@@ -1,4 +1,5 @@
 //! What is removed, what is kept, and in which order; on disk, and on S3 with a key that may not delete.
+#![allow(clippy::panic, clippy::unwrap_used)] // clippy lets tests do so, but not the functions that they share
 
 #[path = "../../vb-get/tests/common/mod.rs"]
 mod common;
@@ -65,7 +66,9 @@ fn the_variables_of_older_programs_are_a_policy() {
 #[test]
 fn without_a_policy_nothing_happens() {
     let place = place();
-    for line in ["vb-prune", "vb-prune --keep-daily 0", "vb-prune --keep-within soon", "BACKUP_RETENTION_DAYS=x vb-prune"] {
+    for line in
+        ["vb-prune", "vb-prune --keep-daily 0", "vb-prune --keep-within soon", "BACKUP_RETENTION_DAYS=x vb-prune"]
+    {
         let run = place.shell(line).run().unwrap().exited(2).unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(run.event("vb-prune", "failed").unwrap()["hint"].is_string(), "{line}");
     }
@@ -112,7 +115,13 @@ fn leftovers_are_swept_after_a_day() {
     let keys: Vec<&str> = swept.iter().filter_map(|line| line["key"].as_str()).collect();
     assert_eq!(keys, ["w/w_20261102_000000.jsonl", "w/.vb-1.tmp"]);
     assert_eq!(swept[1]["what"], "upload");
-    let left = ["w/.vb-2.tmp", "w/notes", "w/w_20261101_000000.jsonl", "w/w_20261101_000000_metadata.json", "w/w_20261103_000000.jsonl"];
+    let left = [
+        "w/.vb-2.tmp",
+        "w/notes",
+        "w/w_20261101_000000.jsonl",
+        "w/w_20261101_000000_metadata.json",
+        "w/w_20261103_000000.jsonl",
+    ];
     assert_eq!(listed(&place), left);
 }
 

@@ -54,19 +54,16 @@ pub(crate) fn prove(end: End, insistence: Insistence) -> Result<(Proof, Option<B
         Some(Verdict::Unproven { .. }) if proof == Proof::File => Ok((proof, None)),
         Some(Verdict::Unproven { .. }) if insistence.unproven => Ok((Proof::Unproven, None)),
         Some(Verdict::Unproven { why }) => Err(Error::integrity(format!("nothing proves that {name} is whole: {why}"))
-            .with_hint("Write it to a file and store that if its producer succeeded; --unproven stores it all the same.")),
+            .with_hint(
+                "Write it to a file and store that if its producer succeeded; --unproven stores it all the same.",
+            )),
         None => Err(Error::integrity("the stage before announced a seal, but its record is gone")
             .with_hint("Nothing was stored; leave the run folder (VB_RUN_DIR) alone while a pipe runs.")),
     }
 }
 
 /// A seal reaches only as far back as the first command of ours: what a foreign producer gave it may still be cut off.
-fn vouched(
-    proof: Proof,
-    label: Box<Label>,
-    name: &str,
-    insistence: Insistence,
-) -> Result<(Proof, Option<Box<Label>>)> {
+fn vouched(proof: Proof, label: Box<Label>, name: &str, insistence: Insistence) -> Result<(Proof, Option<Box<Label>>)> {
     if proof != Proof::Unproven || insistence.unproven {
         return Ok((proof, Some(label)));
     }

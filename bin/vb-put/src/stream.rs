@@ -22,7 +22,8 @@ impl Stream {
     /// Reads the first piece: only then has the stage before announced itself.
     pub(crate) fn open(input: Input, progress: Progress) -> Result<Self> {
         let ahead = Chunk::from(Vec::new());
-        let mut stream = Self { input, reader: ChunkReader::default(), ahead, prover: Some(Prover::default()), progress };
+        let mut stream =
+            Self { input, reader: ChunkReader::default(), ahead, prover: Some(Prover::default()), progress };
         stream.ahead = stream.read()?;
         Ok(stream)
     }

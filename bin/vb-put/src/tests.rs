@@ -65,7 +65,12 @@ fn a_label_that_comes_late_keeps_the_name_and_says_so() {
 }
 
 /// `sealed`, the kind of the refusal, …: what becomes of a stream.
-fn outcome(origin: Origin, size_bytes: u64, verdict: Option<Verdict>, insistence: Insistence) -> Result<Proof, ErrorKind> {
+fn outcome(
+    origin: Origin,
+    size_bytes: u64,
+    verdict: Option<Verdict>,
+    insistence: Insistence,
+) -> Result<Proof, ErrorKind> {
     let end = End { name: "it".to_owned(), size_bytes, origin, verdict };
     prove(end, insistence).map(|(proof, _)| proof).map_err(|error| {
         assert!(error.hint().is_some());

@@ -1,4 +1,5 @@
 //! Killed, interrupted, out of space, not allowed, raced: a backup or nothing.
+#![allow(clippy::panic, clippy::unwrap_used)] // clippy lets tests do so, but not the functions that they share
 
 mod common;
 
@@ -86,7 +87,8 @@ fn two_at_the_same_second_are_two_backups() {
 #[test]
 fn a_taken_second_is_waited_out() {
     let place = Place::new().unwrap();
-    let line = "echo 1 | vb-put --unproven --set w; echo 2 | vb-put --unproven --set w; echo 3 | vb-put --unproven --set w";
+    let line =
+        "echo 1 | vb-put --unproven --set w; echo 2 | vb-put --unproven --set w; echo 3 | vb-put --unproven --set w";
     let run = place.shell(line).run().unwrap().succeeded().unwrap();
     assert_eq!(run.status_lines().unwrap().iter().filter(|line| line["stored"] == true).count(), 3);
 }

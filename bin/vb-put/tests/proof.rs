@@ -1,4 +1,5 @@
 //! What is stored and what is refused, by where it comes from and by its format.
+#![allow(clippy::panic, clippy::unwrap_used)] // clippy lets tests do so, but not the functions that they share
 
 mod common;
 

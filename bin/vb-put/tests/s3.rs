@@ -1,4 +1,5 @@
 //! The same against a real S3 server: what is left after a kill, a signal, a refusal.
+#![allow(clippy::panic, clippy::unwrap_used)] // clippy lets tests do so, but not the functions that they share
 
 mod common;
 
@@ -73,14 +74,15 @@ fn a_kill_leaves_no_upload() {
 #[test]
 fn a_kill_at_any_moment_leaves_no_backup_and_no_upload() {
     let (place, bucket) = (Place::new().unwrap(), bucket("any-moment"));
-    let mut guards = Vec::new();
+    let (mut guards, data) = (Vec::new(), noise(10 << 20));
     for step in 0..40 {
         let (mut upstream, stdin) = Upstream::new(&place);
         upstream.promise(&label(3));
         let child = spawn(&place, &bucket, stdin);
-        upstream.write(&noise(2_200_000));
+        // One piece more than the first part and the piece that is held back: now the multipart upload begins.
+        upstream.write(&data);
         let guard = guard_of(&child);
-        // From the very beginning of the upload on, in steps that are shorter than a request.
+        // From before it begins until it is known by name, in steps that are shorter than a request.
         let moment = Instant::now() + Duration::from_micros(step * 300);
         while Instant::now() < moment {
             std::hint::spin_loop();

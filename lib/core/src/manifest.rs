@@ -1,8 +1,8 @@
 //! The manifest: a backup exists when its manifest does. Written last, never changed.
 
 use crate::key::Key;
-use crate::label::{Kind, Label, Source};
 pub use crate::label::Proof;
+use crate::label::{Kind, Label, Source};
 use crate::time::{self, Instant};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -96,7 +96,10 @@ impl Manifest {
     /// # Errors
     /// An integrity error if it is not one, or of a form that this program does not know.
     pub fn parse(bytes: &[u8], place: &str) -> Result<Self> {
-        let broken = |why: String| Error::integrity(format!("reading the manifest {place}: {why}"));
+        let broken = |why: String| {
+            Error::integrity(format!("reading the manifest {place}: {why}"))
+                .with_hint("This manifest is damaged, so its backup cannot be used; vb-ls shows the others.")
+        };
         let manifest: Self = serde_json::from_slice(bytes).map_err(|cause| broken(cause.to_string()))?;
         if manifest.format != FORMAT {
             return Err(broken(format!("it has format {}, this program reads format {FORMAT}", manifest.format))

@@ -20,6 +20,8 @@ const GROUP_ROWS: usize = 512 << 10;
 const GROUP_BYTES: usize = 24 << 20;
 /// The encodings are chosen from this many rows.
 const SAMPLE_ROWS: usize = 32 << 10;
+/// Fewer where rows are large.
+const SAMPLE_BYTES: usize = 8 << 20;
 /// Of which this many are tried out.
 const TRIAL_ROWS: usize = 16 << 10;
 
@@ -47,7 +49,7 @@ pub struct ParquetSink<W: Write + Send> {
 
 enum Stage<W: Write + Send> {
     /// Gathers the sample.
-    Sampling { output: W, batches: Vec<RecordBatch>, rows: usize },
+    Sampling { output: W, batches: Vec<RecordBatch>, rows: usize, bytes: usize },
     /// Writes.
     Writing(Box<ArrowWriter<W>>),
     /// An error has ended it.
@@ -58,7 +60,7 @@ impl<W: Write + Send> ParquetSink<W> {
     /// A file of this schema, whose footer will carry these keys and values.
     pub fn new(output: W, schema: SchemaRef, compression: Compression, metadata: &[(String, String)]) -> Self {
         let metadata = metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
-        let stage = Stage::Sampling { output, batches: Vec::new(), rows: 0 };
+        let stage = Stage::Sampling { output, batches: Vec::new(), rows: 0, bytes: 0 };
         Self { stage, schema, compression, metadata }
     }
 
@@ -69,10 +71,11 @@ impl<W: Write + Send> ParquetSink<W> {
     pub fn write(&mut self, batch: RecordBatch) -> Result<()> {
         match &mut self.stage {
             Stage::Writing(writer) => write(writer, &batch),
-            Stage::Sampling { batches, rows, .. } => {
+            Stage::Sampling { batches, rows, bytes, .. } => {
                 *rows += batch.num_rows();
+                *bytes += batch.get_array_memory_size();
                 batches.push(batch);
-                if *rows >= SAMPLE_ROWS { self.open() } else { Ok(()) }
+                if *rows >= SAMPLE_ROWS || *bytes >= SAMPLE_BYTES { self.open() } else { Ok(()) }
             }
             Stage::Broken => Err(Error::failure("writing Parquet: it has failed before")),
         }

@@ -7,19 +7,19 @@ use std::path::PathBuf;
 #[command(next_help_heading = "Common options")]
 pub struct CommonArguments {
     /// Say what would be done, and do nothing
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub dry_run: bool,
 
     /// Say more on standard error
-    #[arg(short, long)]
+    #[arg(short, long, global = true)]
     pub verbose: bool,
 
     /// Append the status lines to this file instead
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub status: Option<PathBuf>,
 
     /// A line on a terminal, JSON status lines, or nothing
-    #[arg(long, value_enum, default_value_t = ProgressChoice::Auto, value_name = "HOW")]
+    #[arg(long, value_enum, default_value_t = ProgressChoice::Auto, value_name = "HOW", global = true)]
     pub progress: ProgressChoice,
 }
 

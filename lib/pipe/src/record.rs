@@ -180,7 +180,17 @@ fn sweep(folder: &Path) {
 
 fn is_orphan(path: &Path) -> bool {
     let record = std::fs::read(path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok());
-    record.is_some_and(|record| record.boot != boot() || !Path::new("/proc").join(record.pid.to_string()).exists())
+    let lives = |process: &str| Path::new("/proc").join(process).exists();
+    match record {
+        Some(record) => record.boot != boot() || !lives(&record.pid.to_string()),
+        // Its writer was killed while it wrote this, which is not yet a record: `pipe-<dev>-<ino>.<pid>.tmp`.
+        None => draft_writer(path).is_some_and(|process| !lives(process)),
+    }
+}
+
+fn draft_writer(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".tmp")?;
+    Some(name.rsplit_once('.')?.1).filter(|process| process.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The inodes of all pipes that processes of this user hold open.
@@ -228,12 +238,15 @@ mod tests {
         let orphan =
             Record { command: "vb-export".to_owned(), pid: u32::MAX, boot: boot(), state: State::Open { label: None } };
         std::fs::write(folder.path().join("pipe-1-4294967295"), serde_json::to_vec(&orphan).unwrap()).unwrap();
+        std::fs::write(folder.path().join("pipe-1-2.4294967295.tmp"), "{\"comm").unwrap();
+        std::fs::write(folder.path().join("of another program"), "{\"comm").unwrap();
         let (_reader, writer) = std::io::pipe().unwrap();
         let pipe = PipeId::of(&writer).unwrap();
         // The writer of this one has ended too, but its reader still holds the pipe.
         std::fs::write(pipe.path(folder.path()), serde_json::to_vec(&orphan).unwrap()).unwrap();
         sweep(folder.path());
-        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()).collect();
-        assert_eq!(left, [pipe.path(folder.path())]);
+        let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+        left.sort();
+        assert_eq!(left, [folder.path().join("of another program"), pipe.path(folder.path())]);
     }
 }

@@ -155,7 +155,11 @@ fn type_name(client: &mut impl GenericClient, postgres: &Type, modifier: i32) ->
 }
 
 /// Notes the labels of an enum, or of the enum that an array is made of.
-fn note_enum(client: &mut impl GenericClient, postgres: &Type, enums: &mut BTreeMap<String, Vec<String>>) -> Result<()> {
+fn note_enum(
+    client: &mut impl GenericClient,
+    postgres: &Type,
+    enums: &mut BTreeMap<String, Vec<String>>,
+) -> Result<()> {
     let element = match postgres.kind() {
         Kind::Array(element) => element,
         _ => postgres,

@@ -186,9 +186,9 @@ impl CopyDecoder {
         }
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
         for (column, decoder) in &mut self.columns {
-            let array = decoder.finish().map_err(|bad| {
-                refusal(&self.name, column, self.rows_before + bad.row as u64 + 1, &bad.why, None)
-            })?;
+            let array = decoder
+                .finish()
+                .map_err(|bad| refusal(&self.name, column, self.rows_before + bad.row as u64 + 1, &bad.why, None))?;
             arrays.push(array);
         }
         let batch = batch(&self.schema, arrays, self.batch_rows)
@@ -204,7 +204,11 @@ impl CopyDecoder {
 }
 
 /// A batch, whose number of rows is known even if it has no columns.
-fn batch(schema: &SchemaRef, arrays: Vec<ArrayRef>, rows: usize) -> std::result::Result<RecordBatch, arrow_schema::ArrowError> {
+fn batch(
+    schema: &SchemaRef,
+    arrays: Vec<ArrayRef>,
+    rows: usize,
+) -> std::result::Result<RecordBatch, arrow_schema::ArrowError> {
     debug_assert!(arrays.iter().zip(schema.fields()).all(|(array, field)| {
         array.data_type() == field.data_type() || matches!(field.data_type(), DataType::List(_))
     }));
@@ -256,7 +260,8 @@ fn refusal(table: &str, column: &str, row: u64, why: &str, value: Option<&[u8]>)
         let bytes: String = value.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         format!(" (0x{bytes}{})", if value.len() > 16 { "…" } else { "" })
     });
-    let message = format!("exporting {table}: column {column:?}, row {row}: the value{} {why}", shown.unwrap_or_default());
+    let message =
+        format!("exporting {table}: column {column:?}, row {row}: the value{} {why}", shown.unwrap_or_default());
     Error::failure(message).with_hint(format!(
         "Nothing was changed silently. Export the column as text, for example: vb-export query 'SELECT …, {column}::text AS {column} FROM {table}'."
     ))

@@ -63,10 +63,7 @@ impl<'block> Fields<'block> {
     ///
     /// # Errors
     /// The first refusal.
-    pub fn try_each(
-        &self,
-        mut take: impl FnMut(Option<&'block [u8]>) -> Result<(), String>,
-    ) -> Result<(), BadValue> {
+    pub fn try_each(&self, mut take: impl FnMut(Option<&'block [u8]>) -> Result<(), String>) -> Result<(), BadValue> {
         for (row, value) in self.iter().enumerate() {
             take(value).map_err(|why| BadValue { row, why })?;
         }

@@ -82,10 +82,7 @@ impl Left {
 ///
 /// # Errors
 /// If something could not be undone; nobody hears of it.
-pub fn run(
-    journal: impl BufRead,
-    open: impl FnOnce(&Location, &Environment) -> Result<Arc<dyn Store>>,
-) -> Result<()> {
+pub fn run(journal: impl BufRead, open: impl FnOnce(&Location, &Environment) -> Result<Arc<dyn Store>>) -> Result<()> {
     for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
         // A handler that does nothing: the guard ends when its journal does.
         let _default_action_remains = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
@@ -132,9 +129,11 @@ mod tests {
     }
 
     fn guard(store: &MemoryStore, lines: &[Line], cut: usize) {
-        let mut journal = vec![serde_json::to_vec(&Line::Store { url: "file:///x".to_owned(), environment: BTreeMap::new() })];
+        let mut journal =
+            vec![serde_json::to_vec(&Line::Store { url: "file:///x".to_owned(), environment: BTreeMap::new() })];
         journal.extend(lines.iter().map(serde_json::to_vec));
-        let mut journal: Vec<u8> = journal.into_iter().flat_map(|line| [line.unwrap(), b"\n".to_vec()].concat()).collect();
+        let mut journal: Vec<u8> =
+            journal.into_iter().flat_map(|line| [line.unwrap(), b"\n".to_vec()].concat()).collect();
         journal.truncate(journal.len() - cut);
         let store: Arc<dyn Store> = Arc::new(store.clone());
         run(&journal[..], |_, _| Ok(store)).unwrap();
@@ -142,7 +141,12 @@ mod tests {
 
     fn names(store: &MemoryStore) -> Vec<String> {
         let mut names = Vec::new();
-        store.list("", &mut |found| { names.push(found.key.to_string()); Ok(()) }).unwrap();
+        store
+            .list("", &mut |found| {
+                names.push(found.key.to_string());
+                Ok(())
+            })
+            .unwrap();
         names
     }
 

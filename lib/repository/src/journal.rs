@@ -32,6 +32,8 @@ pub struct Journal(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     guard: Option<(Child, ChildStdin)>,
+    /// Whether the store may hold uploads that outlive their process.
+    remote: bool,
     open: BTreeSet<u64>,
     noted: u64,
 }
@@ -55,10 +57,14 @@ impl Journal {
             .map_err(|cause| Error::io(step, cause))?;
         let pipe = child.stdin.take().ok_or_else(|| Error::failure(format!("{step}: it has no input")))?;
         let journal = Self::default();
-        journal.state().guard = Some((child, pipe));
-        let values = environment::ALL.iter().filter_map(|variable| {
-            Some((variable.name.to_owned(), environment.get(*variable)?.to_owned()))
-        });
+        {
+            let mut state = journal.state();
+            state.guard = Some((child, pipe));
+            state.remote = location.scheme != "file";
+        }
+        let values = environment::ALL
+            .iter()
+            .filter_map(|variable| Some((variable.name.to_owned(), environment.get(*variable)?.to_owned())));
         journal.say(&Line::Store { url: location.to_string(), environment: values.collect::<BTreeMap<_, _>>() });
         Ok(journal)
     }
@@ -69,32 +75,28 @@ impl Journal {
         Self::default()
     }
 
-    /// An upload to this key is about to be begun.
-    pub(crate) fn opening(&self, key: &Key) -> Entry {
-        let number = {
-            let mut state = self.state();
-            state.noted += 1;
-            let number = state.noted;
-            state.open.insert(number);
-            number
-        };
-        self.say(&Line::Opening { number, key: key.clone() });
-        Entry(number)
+    /// A number for something that may come into being.
+    pub(crate) fn entry(&self) -> Entry {
+        let mut state = self.state();
+        state.noted += 1;
+        Entry(state.noted)
+    }
+
+    /// From now on there may be an upload to this key that nobody knows by name. On a disk there never is.
+    pub(crate) fn opening(&self, entry: Entry, key: &Key) {
+        if self.state().remote {
+            self.note(entry, &Line::Opening { number: entry.0, key: key.clone() });
+        }
     }
 
     /// The upload has begun, under this name.
     pub(crate) fn opened(&self, entry: Entry, upload: &OpenUpload) {
-        self.say(&Line::Upload { number: entry.0, upload: upload.clone() });
-    }
-
-    /// The upload has begun, or failed, without anything that would outlive this process.
-    pub(crate) fn begun_without_trace(&self, entry: Entry) {
-        self.say(&Line::Settled { number: entry.0 });
+        self.note(entry, &Line::Upload { number: entry.0, upload: upload.clone() });
     }
 
     /// The object is complete, but no manifest names it yet.
     pub(crate) fn complete(&self, entry: Entry, key: &Key) {
-        self.say(&Line::Object { number: entry.0, key: key.clone() });
+        self.note(entry, &Line::Object { number: entry.0, key: key.clone() });
     }
 
     /// The manifest is about to be sent: from now on no object may be deleted.
@@ -102,10 +104,11 @@ impl Journal {
         self.say(&Line::Committing);
     }
 
-    /// The entry was undone, or is part of a backup.
+    /// There is nothing of the entry: it was undone, or is part of a backup, or never came into being.
     pub(crate) fn settle(&self, entry: Entry) {
-        self.state().open.remove(&entry.0);
-        self.say(&Line::Settled { number: entry.0 });
+        if self.state().open.remove(&entry.0) {
+            self.say(&Line::Settled { number: entry.0 });
+        }
     }
 
     /// Lets the guard end. It is waited for, so that no zombie stays, unless there is work for it.
@@ -117,6 +120,11 @@ impl Journal {
                 let _ended_either_way = child.wait();
             }
         }
+    }
+
+    fn note(&self, entry: Entry, line: &Line) {
+        self.state().open.insert(entry.0);
+        self.say(line);
     }
 
     fn say(&self, line: &Line) {

@@ -8,15 +8,15 @@ use vb_core::key::Key;
 use vb_core::manifest::Object;
 use vb_core::{Error, ErrorKind, Result};
 use vb_pipe::cleanup::{self, Undo};
-use vb_store::{OpenUpload, Store, Upload};
+use vb_store::{OnOpen, OpenUpload, Store, Upload};
 
 /// What the store holds of an object.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Trace {
-    /// The beginning is on its way: there may be an upload of which we do not know.
-    Opening,
     /// Nothing that would outlive this process.
     Nothing,
+    /// A request is on its way that may begin an upload of which we do not know.
+    Opening,
     /// An upload of this name.
     Upload(OpenUpload),
 }
@@ -33,16 +33,40 @@ struct Traces {
 }
 
 impl Traces {
+    /// Takes a step in which the store may begin an upload: when, is its own affair.
+    fn watch<T>(&self, step: impl FnOnce() -> Result<T>) -> Result<T> {
+        let may_open = matches!(&*lock(&self.trace), Trace::Nothing);
+        if may_open {
+            *lock(&self.trace) = Trace::Opening;
+            self.journal.opening(self.entry, &self.key);
+        }
+        let result = step();
+        let answer_lost = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable);
+        let mut trace = lock(&self.trace);
+        if matches!(*trace, Trace::Opening) && !answer_lost {
+            *trace = Trace::Nothing;
+            self.journal.settle(self.entry);
+        }
+        result
+    }
+
+    fn opened(&self, open: &OpenUpload) {
+        self.journal.opened(self.entry, open);
+        *lock(&self.trace) = Trace::Upload(open.clone());
+    }
+
     fn undo(&self) {
-        // Aborted first, so that a commit which another thread is waiting for fails at once.
-        let aborted = match &*lock(&self.trace) {
-            Trace::Opening => false,
+        let abort = || match lock(&self.trace).clone() {
             Trace::Nothing => true,
-            Trace::Upload(open) => self.store.abort_upload(open).is_ok(),
+            // The guard looks for it until it can be there no more.
+            Trace::Opening => false,
+            Trace::Upload(open) => self.store.abort_upload(&open).is_ok(),
         };
+        // Aborted first, so that a commit which another thread waits for fails at once.
+        let aborted = abort();
         let committed = *lock(&self.committed);
         let deleted = !committed || self.store.delete(&self.key).is_ok();
-        if aborted && deleted {
+        if deleted && (aborted || abort()) {
             self.journal.settle(self.entry);
         }
     }
@@ -64,30 +88,24 @@ impl ObjectUpload {
         let traces = Arc::new(Traces {
             store: Arc::clone(store),
             journal: Arc::clone(journal),
-            entry: journal.opening(key),
+            entry: journal.entry(),
             key: key.clone(),
-            trace: Mutex::new(Trace::Opening),
+            trace: Mutex::new(Trace::Nothing),
             committed: Mutex::new(false),
         });
         let undo = {
             let traces = Arc::clone(&traces);
             cleanup::on_failure(move || traces.undo())
         };
-        let opened = {
+        let on_open: OnOpen = {
             let traces = Arc::clone(&traces);
-            move |open: &OpenUpload| {
-                traces.journal.opened(traces.entry, open);
-                *lock(&traces.trace) = Trace::Upload(open.clone());
+            Box::new(move |open| {
+                traces.opened(open);
                 Ok(())
-            }
+            })
         };
-        let result = store.upload(key, Box::new(opened));
-        let answer_lost = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable);
-        if matches!(&*lock(&traces.trace), Trace::Opening) && !answer_lost {
-            *lock(&traces.trace) = Trace::Nothing;
-            journal.begun_without_trace(traces.entry);
-        }
-        Ok(Self { upload: result?, hashing, size_bytes: 0, traces, undo })
+        let upload = traces.watch(|| store.upload(key, on_open))?;
+        Ok(Self { upload, hashing, size_bytes: 0, traces, undo })
     }
 
     pub(crate) fn size_bytes(&self) -> u64 {
@@ -96,7 +114,8 @@ impl ObjectUpload {
 
     pub(crate) fn write(&mut self, chunk: &Chunk) -> Result<()> {
         self.hashing.update(chunk.clone())?;
-        self.upload.write(chunk)?;
+        let upload = &mut self.upload;
+        self.traces.watch(|| upload.write(chunk))?;
         self.size_bytes += chunk.len() as u64;
         Ok(())
     }
@@ -107,11 +126,11 @@ impl ObjectUpload {
         let key = traces.key.clone();
         let hashes = hashing.finish()?;
         let mut committed = lock(&traces.committed);
-        let stored = upload.commit()?;
+        let stored = traces.watch(|| upload.commit())?;
+        *lock(&traces.trace) = Trace::Nothing;
         *committed = true;
         traces.journal.complete(traces.entry, &key);
         drop(committed);
-        *lock(&traces.trace) = Trace::Nothing;
         if [stored.size_bytes, hashes.size_bytes] != [size_bytes; 2] {
             let message = format!("storing {key}: {} of {size_bytes} bytes were stored", stored.size_bytes);
             return Err(Error::integrity(message));

@@ -40,7 +40,8 @@ impl Wanted {
 /// A usage error if it is no id; `NotFound` if there is no such backup; those of [`listing::read`].
 pub fn by_id(store: &dyn Store, id: &str) -> Result<Manifest> {
     let (set, _) = naming::parse_id(id).ok_or_else(|| {
-        Error::usage(format!("{id:?} is no backup's id")).with_hint("vb-ls shows the ids, such as verification_20261121_031500.")
+        Error::usage(format!("{id:?} is no backup's id"))
+            .with_hint("vb-ls shows the ids, such as verification_20261121_031500.")
     })?;
     let key = naming::manifest_key(set, id)?;
     listing::read(store, &key).map_err(|error| match error.kind() {

@@ -32,8 +32,7 @@ fn store_backup(store: &Arc<dyn Store>, data: &[u8], base: Option<u32>, hour: u3
     let mut deposit = Deposit::begin(store, &Arc::new(Journal::unguarded()), place.clone())?;
     data.chunks(300_000).try_for_each(|piece| deposit.write(&Chunk::from(piece.to_vec())))?;
     let deposited = deposit.complete()?;
-    let manifest =
-        Manifest::new(&place.id, place.created_at, label(base, hour), deposited.objects(), Proof::Sealed);
+    let manifest = Manifest::new(&place.id, place.created_at, label(base, hour), deposited.objects(), Proof::Sealed);
     deposited.commit(&manifest)?;
     Ok(manifest)
 }

@@ -43,7 +43,10 @@ mod tests {
     #[test]
     fn sizes() {
         let shown = [0, 999, 1000, 1549, 9949, 12_345, 999_499, 999_500, 42_000_000, u64::MAX].map(bytes);
-        assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "1.5 kB", "9.9 kB", "12 kB", "999 kB", "1.0 MB", "42 MB", "18 EB"]);
+        assert_eq!(
+            shown,
+            ["0 B", "999 B", "1.0 kB", "1.5 kB", "9.9 kB", "12 kB", "999 kB", "1.0 MB", "42 MB", "18 EB"]
+        );
     }
 
     #[test]

@@ -38,9 +38,9 @@ impl Export {
         let snapshot = snapshot::begin(&mut client)?;
         let server = catalog::server(&mut client)?;
         let plan = match &request.selection {
-            Selection::Table { name, .. } => {
-                let table = catalog::table(&mut client, name)?;
-                plan::of_table(request, &table, &server, &snapshot)?
+            Selection::Table(part) => {
+                let table = catalog::table(&mut client, &part.name)?;
+                plan::of_table(request, part, &table, &server, &snapshot)?
             }
             Selection::Query(query) => {
                 let description = catalog::query_columns(&mut client, query, "the query")?;

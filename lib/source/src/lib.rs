@@ -1,6 +1,6 @@
 //! Where a stream comes from: a table or a query of PostgreSQL.
 //!
-//! [`plan`] decides what will be read (a pure function of the request and the catalog), [`open`] reads it.
+//! [`plan`] decides what will be read, a pure function of the request and the catalog; [`export`] reads it.
 #![forbid(unsafe_code)]
 
 pub mod export;
@@ -11,4 +11,4 @@ mod text_rows;
 
 pub use export::{Export, Exported};
 pub use plan::Plan;
-pub use request::{Format, Request, Selection};
+pub use request::{Format, Request, Selection, TablePart};

@@ -1,6 +1,6 @@
 //! What an export will read, decided from the request, the catalog and the snapshot. Pure: a dry run prints the same.
 
-use crate::request::{Request, Selection};
+use crate::request::{Request, TablePart};
 use vb_core::label::{Kind, Label, Proof};
 use vb_core::time::Instant;
 use vb_core::watermark::{self, Mark};
@@ -36,10 +36,14 @@ pub struct Plan {
 ///
 /// # Errors
 /// A usage error if a time column is needed and there is none, or the one chosen is none.
-pub fn of_table(request: &Request, table: &Table, server: &Server, snapshot: &Snapshot) -> Result<Plan> {
-    let Selection::Table { since, until, range, condition, by, overlap, .. } = &request.selection else {
-        return Err(Error::failure("planning a table's export: the request is for a query"));
-    };
+pub fn of_table(
+    request: &Request,
+    part: &TablePart,
+    table: &Table,
+    server: &Server,
+    snapshot: &Snapshot,
+) -> Result<Plan> {
+    let TablePart { since, until, range, condition, by, overlap, .. } = part;
     let description = &table.description;
     let column = time_column(description, by.as_deref())?;
     let needs_column = until.is_some() || range.is_some() || by.is_some();

@@ -21,24 +21,28 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub enum Selection {
     /// A table, or a part of it.
-    Table {
-        /// Its name as the user wrote it.
-        name: String,
-        /// Where the last export ended: an incremental export. None is a full one.
-        since: Option<Mark>,
-        /// Rows older than this only.
-        until: Option<Instant>,
-        /// Rows of these days only.
-        range: Option<Range<Instant>>,
-        /// A condition in SQL.
-        condition: Option<String>,
-        /// The time column, where the user chose one.
-        by: Option<String>,
-        /// What to step back where running transactions are hidden from us.
-        overlap: TimeDelta,
-    },
+    Table(Box<TablePart>),
     /// A query.
     Query(String),
+}
+
+/// A table, or a part of it.
+#[derive(Debug, Clone)]
+pub struct TablePart {
+    /// Its name as the user wrote it.
+    pub name: String,
+    /// Where the last export ended: an incremental export. None is a full one.
+    pub since: Option<Mark>,
+    /// Rows older than this only.
+    pub until: Option<Instant>,
+    /// Rows of these days only.
+    pub range: Option<Range<Instant>>,
+    /// A condition in SQL.
+    pub condition: Option<String>,
+    /// The time column, where the user chose one.
+    pub by: Option<String>,
+    /// What to step back where running transactions are hidden from us.
+    pub overlap: TimeDelta,
 }
 
 /// The form of the stream.

@@ -10,6 +10,9 @@ use vb_core::{Error, ErrorKind};
 const CREDENTIALS_HINT: &str =
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in to the profile that AWS_PROFILE names.";
 
+const UNREACHABLE_HINT: &str =
+    "Check AWS_ENDPOINT_URL, AWS_REGION and the network, and that the server runs; then run it again.";
+
 /// The SDK's error as ours; `step` says what was tried.
 pub(crate) fn explain<E>(step: &str, error: &SdkError<E, HttpResponse>) -> Error
 where
@@ -24,7 +27,9 @@ where
             status @ 200..300 => Error::failure(format!("{step}: the server's answer ({status}) cannot be understood")),
             status => from_answer(step, status, None, None),
         },
-        SdkError::TimeoutError(_) => Error::unavailable(format!("{step}: the connection timed out")),
+        SdkError::TimeoutError(_) => {
+            Error::unavailable(format!("{step}: the connection timed out")).with_hint(UNREACHABLE_HINT)
+        }
         SdkError::DispatchFailure(_) => from_chain(step, error, ErrorKind::Unavailable),
         // Refused before anything was sent.
         _ => from_chain(step, error, ErrorKind::Failure),
@@ -102,6 +107,10 @@ fn hint_for(status: u16, code: &str) -> Option<&'static str> {
         | (_, 301 | 307) => "Set AWS_REGION to the bucket's region.",
         ("InvalidObjectState", _) => "The object is in an archive class; restore it in the provider's console first.",
         ("", 400) => "Check the credentials, AWS_REGION and the bucket's name; this request gets no more words.",
+        // An answer without words does not tell a wrong key from one that may not.
+        ("", 401 | 403) => {
+            "Check the key and its secret, and that the key may do this with the bucket (get, put, delete, list and abort uploads)."
+        }
         (_, 401 | 403) => {
             "Allow the key to do this with the bucket (get, put, delete, list and abort uploads), or use another."
         }
@@ -119,7 +128,8 @@ fn from_chain(step: &str, error: &(dyn StdError + 'static), kind: ErrorKind) -> 
         return Error::failure(format!("{step}: the server's identity is not proven: {cause}"))
             .with_hint("Set AWS_CA_BUNDLE or SSL_CERT_FILE to the authority that signed the server's certificate.");
     }
-    Error::new(kind, format!("{step}: {cause}"))
+    let error = Error::new(kind, format!("{step}: {cause}"));
+    if kind == ErrorKind::Unavailable { error.with_hint(UNREACHABLE_HINT) } else { error }
 }
 
 fn chain<'error>(error: &'error (dyn StdError + 'static)) -> impl Iterator<Item = &'error (dyn StdError + 'static)> {

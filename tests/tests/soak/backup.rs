@@ -32,7 +32,8 @@ struct Soak {
     tally: Tally,
     mark: Vec<u8>,
     listed: Listed,
-    undisturbed: Duration,
+    /// When each stage of an undisturbed run ended: it is killed before, or just then.
+    undisturbed: Vec<Duration>,
 }
 
 pub(crate) fn soak(name: &str, place: Place, stock: Stock) -> Result<()> {
@@ -46,7 +47,7 @@ pub(crate) fn soak(name: &str, place: Place, stock: Stock) -> Result<()> {
         tally: Tally::default(),
         mark: Vec::new(),
         listed: Listed::new(),
-        undisturbed: DEADLINE,
+        undisturbed: Vec::new(),
     };
     soak.undisturbed_runs()?;
     for _ in 0..rounds()? {
@@ -61,19 +62,17 @@ impl Soak {
         self.undisturbed_run()?;
         self.database.client()?.batch_execute("UPDATE verification_scores SET forecast = forecast + 1")?;
         self.mark = self.read_mark()?;
-        let begun = Instant::now();
-        self.undisturbed_run()?;
-        self.undisturbed = begun.elapsed();
+        self.undisturbed = self.undisturbed_run()?;
         self.put_mark_back()?;
         self.listed = self.list()?;
         ensure!(self.listed.len() == 2, "{:?}", self.listed);
         Ok(())
     }
 
-    fn undisturbed_run(&self) -> Result<()> {
+    fn undisturbed_run(&self) -> Result<Vec<Duration>> {
         let ended = Pipeline::start(self.stages()?)?.finish(DEADLINE)?;
         ensure!(ended.iter().all(|stage| stage.exit_code == 0), "{}", words(&ended));
-        Ok(())
+        Ok(ended.iter().map(|stage| stage.after).collect())
     }
 
     fn set(&self, command: Command) -> Command {
@@ -90,7 +89,7 @@ impl Soak {
 
     fn round(&mut self) -> Result<()> {
         let stage = self.chance.below(STAGES.len());
-        let moment = self.chance.moment(self.undisturbed);
+        let moment = self.chance.moment(self.undisturbed[stage].mul_f64(1.05));
         let begun = Instant::now();
         let pipeline = Pipeline::start(self.stages()?)?;
         thread::sleep(moment.saturating_sub(begun.elapsed()));

@@ -31,7 +31,8 @@ struct Soak {
     digests: [String; 2],
     chance: Chance,
     tally: Tally,
-    undisturbed: Duration,
+    /// When each stage of an undisturbed run ended: it is killed before, or just then.
+    undisturbed: Vec<Duration>,
 }
 
 pub(crate) fn soak(name: &str, place: Place, stock: Stock) -> Result<()> {
@@ -50,7 +51,7 @@ pub(crate) fn soak(name: &str, place: Place, stock: Stock) -> Result<()> {
     let stored = backup.envs(stock.variables()).run()?.succeeded()?.event("vb-put", "done")?;
     let id = stored["id"].as_str().context("no id")?.to_owned();
     let (chance, tally) = (Chance::from_environment(), Tally::default());
-    let mut soak = Soak { place, target, client, stock, id, digests, chance, tally, undisturbed: DEADLINE };
+    let mut soak = Soak { place, target, client, stock, id, digests, chance, tally, undisturbed: Vec::new() };
     soak.undisturbed_run()?;
     for _ in 0..rounds()? {
         soak.round()?;
@@ -60,9 +61,8 @@ pub(crate) fn soak(name: &str, place: Place, stock: Stock) -> Result<()> {
 
 impl Soak {
     fn undisturbed_run(&mut self) -> Result<()> {
-        let begun = Instant::now();
         let ended = Pipeline::start(self.stages()?)?.finish(DEADLINE)?;
-        self.undisturbed = begun.elapsed();
+        self.undisturbed = ended.iter().map(|stage| stage.after).collect();
         ensure!(ended.iter().all(|stage| stage.exit_code == 0), "{}", words(&ended));
         ensure!(weather::digest(&self.target, TABLE)? == self.digests[1], "the restored table is another one");
         self.put_table_back()
@@ -82,7 +82,7 @@ impl Soak {
 
     fn round(&mut self) -> Result<()> {
         let stage = self.chance.below(STAGES.len());
-        let moment = self.chance.moment(self.undisturbed);
+        let moment = self.chance.moment(self.undisturbed[stage].mul_f64(1.05));
         let begun = Instant::now();
         let pipeline = Pipeline::start(self.stages()?)?;
         thread::sleep(moment.saturating_sub(begun.elapsed()));
@@ -100,7 +100,9 @@ impl Soak {
         let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
             AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
         let client = &mut self.client;
-        until("the end of all other sessions", || Ok((client.query_one(query, &[])?.get::<_, i64>(0) == 0).then_some(())))
+        until("the end of all other sessions", || {
+            Ok((client.query_one(query, &[])?.get::<_, i64>(0) == 0).then_some(()))
+        })
     }
 
     fn judge(&mut self, stage: usize, ended: &[Ended]) -> Result<()> {
@@ -117,9 +119,16 @@ impl Soak {
             _ => {
                 self.tally.false_commits += usize::from(!before);
                 let (round, seed) = (self.tally.rounds, self.chance.seed());
-                let state = if before { "as before" } else if restored { "restored" } else { "neither" };
+                let state = if before {
+                    "as before"
+                } else if restored {
+                    "restored"
+                } else {
+                    "neither"
+                };
                 let words = words(ended);
-                self.tally.violation(format!("round {round} of seed {seed}: exit code {code}, table {state}\n{words}"))?;
+                self.tally
+                    .violation(format!("round {round} of seed {seed}: exit code {code}, table {state}\n{words}"))?;
             }
         }
         let left = files(&self.place.work())?.into_iter().filter(|path| !path.starts_with("backups/")).count();

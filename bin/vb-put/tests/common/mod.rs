@@ -74,7 +74,8 @@ pub(crate) fn spawn(place: &Place, arguments: &[&str], stdin: Stdio) -> Child {
 pub(crate) fn ended(child: Child) -> (i32, String) {
     let output = child.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
-    let code = std::os::unix::process::ExitStatusExt::signal(&output.status).map_or(output.status.code(), |n| Some(128 + n));
+    let code =
+        std::os::unix::process::ExitStatusExt::signal(&output.status).map_or(output.status.code(), |n| Some(128 + n));
     (code.unwrap(), String::from_utf8(said).unwrap())
 }
 

@@ -1,0 +1,72 @@
+//! A store that is not there, or does not let us in.
+
+use std::collections::BTreeSet;
+
+use vb_tests::leftovers::Stock;
+
+use crate::{Case, PIPE, refused};
+
+/// All four commands that have a store, each as its own line.
+const COMMANDS: [(&str, &str); 4] = [
+    ("vb-put", PIPE),
+    ("vb-get", "vb-get verification_20261121_031500 -o object.gz"),
+    ("vb-ls", "vb-ls"),
+    ("vb-prune", "vb-prune --keep-last 1"),
+];
+
+fn each_refuses(case: &Case, variable: (&str, &str), code: i32) {
+    for (command, line) in COMMANDS {
+        let run = case.line(line).env(variable.0, variable.1).run().unwrap().exited(code).unwrap();
+        refused(&run, command, code.into()).unwrap();
+    }
+    case.nothing_is_left().unwrap();
+}
+
+#[test]
+fn no_such_bucket() {
+    each_refuses(&Case::on_s3().unwrap(), ("S3_BUCKET_NAME", "no-such-bucket-anywhere"), 4);
+}
+
+#[test]
+fn no_server() {
+    each_refuses(&Case::on_s3().unwrap(), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"), 8);
+}
+
+#[test]
+fn a_wrong_key() {
+    each_refuses(&Case::on_s3().unwrap(), ("AWS_SECRET_ACCESS_KEY", "not-this-one"), 7);
+}
+
+#[test]
+fn a_key_that_may_only_read() {
+    let case = Case::on_s3().unwrap();
+    let backup = case.backup().unwrap();
+    let mark = std::fs::read(case.place.path("data/.last_backup")).unwrap();
+    let Stock::S3(bucket) = &case.stock else { panic!("not on S3") };
+    let before = case.stock.keys().unwrap();
+
+    let full = PIPE.replace("--since @data/.last_backup", "");
+    let run = case.line(&full).envs(bucket.reader_variables()).run().unwrap().exited(7).unwrap();
+    let failed = refused(&run, "vb-put", 7).unwrap();
+    assert!(!failed.to_string().contains("secret"), "{failed}");
+    assert_eq!(std::fs::read(case.place.path("data/.last_backup")).unwrap(), mark);
+    assert_eq!(case.stock.keys().unwrap(), before);
+
+    let line = format!("vb-get {} | vb-compress -d >/dev/null", backup.id);
+    case.line(&line).envs(bucket.reader_variables()).run().unwrap().succeeded().unwrap();
+    case.nothing_but_the_store_is_left(&["data/.last_backup"]).unwrap();
+}
+
+#[test]
+fn a_read_only_key_cannot_prune() {
+    let case = Case::on_s3().unwrap();
+    let first = case.backup().unwrap();
+    let full = PIPE.replace("--since @data/.last_backup", "");
+    case.line(&full).run().unwrap().succeeded().unwrap();
+    let before: BTreeSet<String> = case.stock.keys().unwrap();
+    assert!(before.contains(&first.key) && before.len() == 4, "{before:?}");
+    let Stock::S3(bucket) = &case.stock else { panic!("not on S3") };
+    let prune = case.line("vb-prune --keep-last 1").envs(bucket.reader_variables()).run().unwrap().exited(3).unwrap();
+    refused(&prune, "vb-prune", 3).unwrap();
+    assert_eq!(case.stock.keys().unwrap(), before);
+}
