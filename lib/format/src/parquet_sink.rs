@@ -103,7 +103,7 @@ impl<W: Write + Send> ParquetSink<W> {
             }
         };
         let choices = choose(&self.schema, &batches)?;
-        let properties = properties(&choices, self.compression, self.metadata.clone());
+        let properties = properties(&self.schema, &choices, self.compression, self.metadata.clone());
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let mut writer =
             Box::new(ArrowWriter::try_new_with_options(output, self.schema.clone(), options).map_err(refused)?);
@@ -135,6 +135,7 @@ fn choose(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<(String, Co
 }
 
 fn properties(
+    schema: &SchemaRef,
     choices: &[(String, ColumnChoice)],
     compression: Compression,
     metadata: Vec<KeyValue>,
@@ -145,9 +146,14 @@ fn properties(
         .set_compression(inside(compression))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
         .set_key_value_metadata((!metadata.is_empty()).then_some(metadata));
+    // Smallest and largest help whoever looks for a time or a number; for texts they cost more than their encoding.
+    for field in schema.fields().iter().filter(|field| field.data_type().is_primitive()) {
+        let path = ColumnPath::new(vec![field.name().clone()]);
+        builder = builder.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
+    }
     for (name, choice) in choices {
         // Not parsed: a column's name may hold dots.
         let path = ColumnPath::new(vec![name.clone()]);

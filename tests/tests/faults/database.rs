@@ -1,36 +1,37 @@
 //! A database that is not there, or does not let us in.
 
 use crate::{Case, PIPE, refused};
+use anyhow::Result;
 
 /// The export says why, the others refuse what it began, and vb-import says the same of its side.
-fn both_sides(url: impl Fn(&str) -> String, code: i64) -> Vec<String> {
-    let case = Case::on_disk().unwrap();
-    case.line("vb-export -o table.parquet").run().unwrap().succeeded().unwrap();
-    let before = case.digest().unwrap();
+fn both_sides(url: impl Fn(&str) -> String, code: i64) -> Result<Vec<String>> {
+    let case = Case::on_disk()?;
+    case.line("vb-export -o table.parquet").run()?.succeeded()?;
+    let before = case.digest()?;
     let url = url(case.database.url());
 
-    let run = case.line(PIPE).env("DATABASE_URL", &url).run().unwrap().exited(6).unwrap();
-    let export = refused(&run, "vb-export", code).unwrap();
-    assert!(run.event("vb-put", "failed").unwrap()["message"].as_str().unwrap().contains("failed:"), "{run}");
+    let run = case.line(PIPE).env("DATABASE_URL", &url).run()?.exited(6)?;
+    let export = refused(&run, "vb-export", code)?;
+    assert!(run.event("vb-put", "failed")?["message"].as_str().unwrap_or_default().contains("failed:"), "{run}");
 
-    let import = case.command("vb-import").unwrap().arg("table.parquet").env("DATABASE_URL", &url).run().unwrap();
-    let import = refused(&import.exited(code.try_into().unwrap()).unwrap(), "vb-import", code).unwrap();
-    assert_eq!(case.digest().unwrap(), before);
-    assert!(case.stock.keys().unwrap().is_empty());
-    case.nothing_but_the_store_is_left(&["table.parquet"]).unwrap();
-    [export, import].map(|failed| failed["message"].as_str().unwrap().to_owned()).into()
+    let import = case.command("vb-import")?.arg("table.parquet").env("DATABASE_URL", &url).run()?;
+    let import = refused(&import.exited(code.try_into()?)?, "vb-import", code)?;
+    assert_eq!(case.digest()?, before);
+    assert!(case.stock.keys()?.is_empty());
+    case.nothing_but_the_store_is_left(&["table.parquet"])?;
+    Ok([export, import].map(|failed| failed["message"].as_str().unwrap_or_default().to_owned()).into())
 }
 
 #[test]
 fn a_wrong_password() {
-    for message in both_sides(|url| url.replace("test-only-password", "not-this-one"), 7) {
+    for message in both_sides(|url| url.replace("test-only-password", "not-this-one"), 7).unwrap() {
         assert!(message.contains("password") && !message.contains("not-this-one"), "{message}");
     }
 }
 
 #[test]
 fn no_such_database() {
-    for message in both_sides(|url| format!("{url}_and_no_other"), 4) {
+    for message in both_sides(|url| format!("{url}_and_no_other"), 4).unwrap() {
         assert!(message.contains("_and_no_other"), "{message}");
     }
 }
@@ -42,7 +43,7 @@ fn no_server() {
         let (user, _) = before.rsplit_once('@').unwrap();
         format!("{user}@127.0.0.1:1/{database}")
     };
-    for message in both_sides(nobody, 8) {
+    for message in both_sides(nobody, 8).unwrap() {
         assert!(message.contains("127.0.0.1"), "{message}");
     }
 }

@@ -29,7 +29,8 @@ fn has_begun(child: &mut Child) -> Result<()> {
 
 /// Asked by a session of its own: within a transaction the server shows the same state again and again.
 fn it_waits_for_the_lock(case: &Case) -> Result<()> {
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     let mut client = case.database.client()?;
     until("a session that waits", || Ok((client.query_one(waiting, &[])?.get::<_, i64>(0) > 0).then_some(())))
 }

@@ -1,5 +1,6 @@
 //! A store that is not there, or does not let us in.
 
+use anyhow::Result;
 use std::collections::BTreeSet;
 
 use vb_tests::leftovers::Stock;
@@ -14,27 +15,28 @@ const COMMANDS: [(&str, &str); 4] = [
     ("vb-prune", "vb-prune --keep-last 1"),
 ];
 
-fn each_refuses(case: &Case, variable: (&str, &str), code: i32) {
+fn each_refuses(case: &Case, variable: (&str, &str), code: i32) -> Result<()> {
     for (command, line) in COMMANDS {
-        let run = case.line(line).env(variable.0, variable.1).run().unwrap().exited(code).unwrap();
-        refused(&run, command, code.into()).unwrap();
+        let run = case.line(line).env(variable.0, variable.1).run()?.exited(code)?;
+        refused(&run, command, code.into())?;
     }
-    case.nothing_is_left().unwrap();
+    case.nothing_is_left()?;
+    Ok(())
 }
 
 #[test]
 fn no_such_bucket() {
-    each_refuses(&Case::on_s3().unwrap(), ("S3_BUCKET_NAME", "no-such-bucket-anywhere"), 4);
+    each_refuses(&Case::on_s3().unwrap(), ("S3_BUCKET_NAME", "no-such-bucket-anywhere"), 4).unwrap();
 }
 
 #[test]
 fn no_server() {
-    each_refuses(&Case::on_s3().unwrap(), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"), 8);
+    each_refuses(&Case::on_s3().unwrap(), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"), 8).unwrap();
 }
 
 #[test]
 fn a_wrong_key() {
-    each_refuses(&Case::on_s3().unwrap(), ("AWS_SECRET_ACCESS_KEY", "not-this-one"), 7);
+    each_refuses(&Case::on_s3().unwrap(), ("AWS_SECRET_ACCESS_KEY", "not-this-one"), 7).unwrap();
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Streams that are not what they should be, are not proven, or lose their reader.
 
+use anyhow::Result;
+use vb_tests::command::Run;
+
 use crate::{Case, noise, refused, write};
 
 #[test]
@@ -88,12 +91,12 @@ fn two_writers_into_one_pipe() {
 }
 
 /// The reader closes its end before the writer begins, so that this is no matter of luck.
-fn without_reader(case: &Case, line: &str) -> vb_tests::command::Run {
+fn without_reader(case: &Case, line: &str) -> Result<Run> {
     let script = format!(
         "( until [ -e closed ]; do sleep 0.01; done; {line}; echo $? >code ) | ( exec <&-; : >closed; until [ -e code ]; do sleep 0.01; done ); \
          code=$(cat code); rm closed code; exit $code"
     );
-    case.line(&script).run().unwrap()
+    case.line(&script).run()
 }
 
 #[test]
@@ -101,7 +104,7 @@ fn a_listing_may_lose_its_reader() {
     let case = Case::on_disk().unwrap();
     case.backup().unwrap();
     for line in ["vb-ls", "vb-ls --ids"] {
-        let run = without_reader(&case, line).succeeded().unwrap();
+        let run = without_reader(&case, line).unwrap().succeeded().unwrap();
         assert_eq!(run.stderr_text(), "", "{line}");
     }
     let run = case.line("vb-ls | head -n 1").run().unwrap().succeeded().unwrap();
@@ -113,7 +116,7 @@ fn data_must_not_lose_its_reader() {
     let case = Case::on_disk().unwrap();
     let backup = case.backup().unwrap();
     for line in ["vb-export".to_owned(), "vb-compress /etc/passwd".to_owned(), format!("vb-get {}", backup.id)] {
-        let run = without_reader(&case, &line).exited(1).unwrap();
+        let run = without_reader(&case, &line).unwrap().exited(1).unwrap();
         assert_eq!(run.stderr_text(), "", "{line}: a failure, but a quiet one");
     }
     let run = case.line("vb-export | head -c 100").run().unwrap().succeeded().unwrap();
