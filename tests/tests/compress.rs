@@ -1,23 +1,25 @@
 //! What vb-compress promises to those who use other gzips: theirs are read, ours is read by them, and a cut shows in both.
 
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use vb_tests::place::Place;
 
 /// A few members' worth of something that compresses.
-fn make_data(place: &Place) {
+fn make_data(place: &Place) -> Result<()> {
     let text: String = (0..400_000_u64).map(|number| format!("{number} {}\n", number * 7919 % 1000)).collect();
-    fs::write(place.path("data"), text).unwrap();
+    fs::write(place.path("data"), text).context("making data")
 }
 
-fn refused_with(place: &Place, line: &str, code: i32, words: &str) {
-    let run = place.shell(line).run().unwrap().exited(code).unwrap();
-    assert!(run.stderr_text().contains(words), "{line}\n{run}");
+fn refused_with(place: &Place, line: &str, code: i32, words: &str) -> Result<()> {
+    let run = place.shell(line).run()?.exited(code)?;
+    ensure!(run.stderr_text().contains(words), "{line}\n{run}");
+    Ok(())
 }
 
 #[test]
 fn gunzip_reads_ours_and_we_read_gzips() {
     let place = Place::new().unwrap();
-    make_data(&place);
+    make_data(&place).unwrap();
     for line in [
         "cat data | vb-compress | gunzip | cmp - data",
         "vb-compress data -o ours.gz && gzip -t ours.gz && vb-compress -d ours.gz | cmp - data",
@@ -34,20 +36,20 @@ fn gunzip_reads_ours_and_we_read_gzips() {
 #[test]
 fn a_cut_is_refused_by_us_and_by_gunzip() {
     let place = Place::new().unwrap();
-    make_data(&place);
+    make_data(&place).unwrap();
     place.shell("vb-compress data -o ours.gz; gzip -c data >theirs.gz").run().unwrap().succeeded().unwrap();
-    refused_with(&place, "head -c 100000 ours.gz | vb-compress -d >/dev/null", 6, "truncated");
-    refused_with(&place, "head -c 100000 theirs.gz | vb-compress -d >/dev/null", 6, "unexpected end of file");
-    refused_with(&place, "head -c 100000 ours.gz >cut.gz; vb-compress -d cut.gz -o out", 6, "truncated");
+    refused_with(&place, "head -c 100000 ours.gz | vb-compress -d >/dev/null", 6, "truncated").unwrap();
+    refused_with(&place, "head -c 100000 theirs.gz | vb-compress -d >/dev/null", 6, "unexpected end of file").unwrap();
+    refused_with(&place, "head -c 100000 ours.gz >cut.gz; vb-compress -d cut.gz -o out", 6, "truncated").unwrap();
     assert!(!place.path("out").exists());
-    refused_with(&place, "cat ours.gz ours.gz | vb-compress -d >/dev/null", 6, "gzip stream");
-    refused_with(&place, "vb-compress -d data >/dev/null", 2, "not a gzip stream");
+    refused_with(&place, "cat ours.gz ours.gz | vb-compress -d >/dev/null", 6, "gzip stream").unwrap();
+    refused_with(&place, "vb-compress -d data >/dev/null", 2, "not a gzip stream").unwrap();
 }
 
 #[test]
 fn a_stage_that_died_leaves_nothing_that_looks_whole() {
     let place = Place::new().unwrap();
-    make_data(&place);
+    make_data(&place).unwrap();
     // The writer has compressed what there is and waits for more when it is killed.
     let line = "mkfifo pipe; ( (cat data; sleep 3) | vb-compress & writer=$!; sleep 1; kill -9 $writer ) >pipe & \
         vb-compress -l 1 <pipe >packed; code=$?; gzip -t packed && echo gzip believes it; exit $code";

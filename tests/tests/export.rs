@@ -23,8 +23,8 @@ impl Source {
         self.place.shell(line).env("DATABASE_URL", self.database.url())
     }
 
-    fn text(&self, line: &str) -> String {
-        self.line(line).run().unwrap().succeeded().unwrap().stdout_text().to_owned()
+    fn text(&self, line: &str) -> Result<String> {
+        Ok(self.line(line).run()?.succeeded()?.stdout_text().to_owned())
     }
 }
 
@@ -34,27 +34,31 @@ const SMALL: &str = "CREATE TABLE small (id int PRIMARY KEY, note text, amount n
 #[test]
 fn text_formats_are_the_servers_own() {
     let source = Source::of(SMALL).unwrap();
-    let csv = source.text("vb-export table small --format csv");
+    let csv = source.text("vb-export table small --format csv").unwrap();
     assert_eq!(
         csv,
         "id,note,amount,at\n1,\"a \"\"quoted\"\", comma\",1.50,2026-01-01 00:00:00+00\n2,,NaN,infinity\n3,\"\",,\n"
     );
-    let lines = source.text("vb-export table small --format jsonl");
+    let lines = source.text("vb-export table small --format jsonl").unwrap();
     assert_eq!(lines.lines().count(), 3);
     assert_eq!(lines.lines().nth(1), Some(r#"{"id":2,"note":null,"amount":"NaN","at":"infinity"}"#));
-    let array: serde_json::Value = serde_json::from_str(&source.text("vb-export table small --format json")).unwrap();
+    let array: serde_json::Value =
+        serde_json::from_str(&source.text("vb-export table small --format json").unwrap()).unwrap();
     assert_eq!(array[2]["note"], "");
-    assert_eq!(source.text("vb-export query 'SELECT 1 WHERE false' --format json"), "[]\n");
+    assert_eq!(source.text("vb-export query 'SELECT 1 WHERE false' --format json").unwrap(), "[]\n");
 }
 
 #[test]
 fn a_query_and_a_condition_select_rows() {
     let source = Source::of(SMALL).unwrap();
     assert_eq!(
-        source.text("vb-export query 'SELECT id * 2 AS twice FROM small ORDER BY 1;' --format csv"),
+        source.text("vb-export query 'SELECT id * 2 AS twice FROM small ORDER BY 1;' --format csv").unwrap(),
         "twice\n2\n4\n6\n"
     );
-    assert_eq!(source.text("vb-export table small --where 'id > 2' --format csv"), "id,note,amount,at\n3,\"\",,\n");
+    assert_eq!(
+        source.text("vb-export table small --where 'id > 2' --format csv").unwrap(),
+        "id,note,amount,at\n3,\"\",,\n"
+    );
 }
 
 #[test]
@@ -99,7 +103,7 @@ fn a_type_that_is_not_supported_is_named_with_a_way_out() {
         Source::of("CREATE TABLE shapes (id int, place point); INSERT INTO shapes VALUES (1, '(1,2)')").unwrap();
     let run = source.line("vb-export table shapes").run().unwrap().exited(1).unwrap();
     assert!(run.stderr_text().contains("column \"place\" has the type point, which is not supported yet"), "{run}");
-    let text = source.text("vb-export query 'SELECT id, place::text AS place FROM shapes' --format csv");
+    let text = source.text("vb-export query 'SELECT id, place::text AS place FROM shapes' --format csv").unwrap();
     assert_eq!(text, "id,place\n1,\"(1,2)\"\n");
 }
 

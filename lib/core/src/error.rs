@@ -133,8 +133,9 @@ impl Error {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 error.with_hint("Free some space or choose another place, then run it again; nothing was stored.")
             }
-            std::io::ErrorKind::PermissionDenied => error
-                .with_hint("Check the permissions of this path and of the folders above it, and as which user this runs."),
+            std::io::ErrorKind::PermissionDenied => error.with_hint(
+                "Check the permissions of this path and of the folders above it, and as which user this runs.",
+            ),
             std::io::ErrorKind::ReadOnlyFilesystem => {
                 error.with_hint("Choose another place, or make this one writable, then run it again.")
             }
