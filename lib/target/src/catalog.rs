@@ -1,0 +1,202 @@
+//! What the target's server knows about the table that rows go into: whether it is there, and all that decides the restore.
+
+use crate::definition::full_name;
+use postgres::types::ToSql;
+use postgres::{Client, Row};
+use std::collections::BTreeMap;
+use vb_core::{Error, ErrorKind, Result};
+use vb_postgres::catalog;
+use vb_postgres::connection::from_postgres;
+use vb_postgres::schema::TableDescription;
+
+const STEP: &str = "reading the target's catalog";
+
+/// The target as it is before the restore.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Its schema's name.
+    pub(crate) schema: String,
+    /// Its name.
+    pub(crate) table: String,
+    /// What is there, or none.
+    pub(crate) existing: Option<Existing>,
+    /// The labels of the enums that the file uses, by printed name; none for a type that is missing, empty for one that
+    /// is no enum.
+    pub(crate) enums: BTreeMap<String, Option<Vec<String>>>,
+    /// The schemas that the restore needs and that are not there.
+    pub(crate) missing_schemas: Vec<String>,
+}
+
+/// A table that is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Existing {
+    pub(crate) columns: Vec<TargetColumn>,
+    pub(crate) primary_key: Vec<String>,
+    pub(crate) has_rows: bool,
+    /// Foreign keys of other tables that point at it.
+    pub(crate) referenced_by: Vec<String>,
+    /// Its own triggers that run.
+    pub(crate) triggers: Vec<Trigger>,
+}
+
+/// A column of the target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TargetColumn {
+    pub(crate) name: String,
+    pub(crate) type_name: String,
+    pub(crate) not_null: bool,
+    pub(crate) identity: Option<String>,
+    pub(crate) generated: bool,
+    pub(crate) has_default: bool,
+}
+
+/// A trigger of the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trigger {
+    pub(crate) name: String,
+    /// Whether it runs even in a session that replicates.
+    pub(crate) always: bool,
+}
+
+/// Finds the target by the name that the user gave, else by the one that the file bears.
+///
+/// # Errors
+/// Not found, where the file does not say how to make it; a usage error where nothing names it.
+pub(crate) fn locate(
+    client: &mut Client,
+    name: Option<&str>,
+    description: Option<&TableDescription>,
+) -> Result<(Target, Option<u32>)> {
+    let named = description.filter(|description| !description.table.is_empty());
+    let (wanted, exact) = match (name, named) {
+        (Some(name), _) => (name.to_owned(), None),
+        (None, Some(table)) => {
+            (full_name(&table.schema, &table.table), Some((table.schema.clone(), table.table.clone())))
+        }
+        (None, None) => {
+            return Err(
+                Error::usage("the file does not say which table it is from").with_hint("Name the table with --table.")
+            );
+        }
+    };
+    match catalog::find(client, &wanted) {
+        Ok(oid) => {
+            let query = "SELECT n.nspname::text, c.relname::text, c.relkind::text FROM pg_catalog.pg_class c \
+                         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
+            let row = ask(client, query, &[&oid])?
+                .pop()
+                .ok_or_else(|| Error::failure(format!("{STEP}: the table has gone")))?;
+            let target = Target { schema: row.get(0), table: row.get(1), ..Target::default() };
+            match row.get::<_, String>(2).as_str() {
+                "r" | "p" => Ok((target, Some(oid))),
+                _ => Err(Error::usage(format!("{}.{} is no table", target.schema, target.table))),
+            }
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound || description.is_none() => Err(match error.kind() {
+            ErrorKind::NotFound => {
+                Error::not_found(format!("no table {wanted}, and the file does not say how to make it"))
+                    .with_hint("Create the table first: only a file that vb-export table made describes its table.")
+            }
+            _ => error,
+        }),
+        Err(_) => {
+            let (schema, table) = exact.map_or_else(|| parse_name(client, &wanted), Ok)?;
+            Ok((Target { schema, table, ..Target::default() }, None))
+        }
+    }
+}
+
+/// A name as SQL reads it; without a schema the first one of the search path.
+fn parse_name(client: &mut Client, name: &str) -> Result<(String, String)> {
+    let query = "SELECT parse_ident($1), current_schema()::text";
+    let row = client.query_one(query, &[&name]).map_err(|cause| {
+        let error = from_postgres("reading the name of the table", cause);
+        if error.kind() == ErrorKind::Failure { Error::usage(error.to_string()) } else { error }
+    })?;
+    let mut parts: Vec<String> = row.get(0);
+    let no_schema = || Error::usage(format!("no schema for the table {name}")).with_hint("Name it as schema.table.");
+    match (parts.pop(), parts.pop()) {
+        (Some(table), Some(schema)) if parts.is_empty() => Ok((schema, table)),
+        (Some(table), None) => Ok((row.get::<_, Option<String>>(1).ok_or_else(no_schema)?, table)),
+        _ => Err(Error::usage(format!("{name} is no table of this database"))),
+    }
+}
+
+/// Completes the target within the transaction of the restore. The first query keeps others from changing the table.
+pub(crate) fn inspect(
+    client: &mut Client,
+    target: &mut Target,
+    oid: Option<u32>,
+    description: Option<&TableDescription>,
+) -> Result<()> {
+    if let Some(oid) = oid {
+        target.existing = Some(existing(client, &full_name(&target.schema, &target.table), oid)?);
+    }
+    let mut schemas = vec![target.schema.clone()];
+    for name in description.into_iter().flat_map(|description| description.enums.keys()) {
+        let labels = enum_labels(client, name)?;
+        if labels.is_none() {
+            let row =
+                client.query_one("SELECT parse_ident($1)", &[name]).map_err(|cause| from_postgres(STEP, cause))?;
+            let mut parts: Vec<String> = row.get(0);
+            parts.pop();
+            schemas.append(&mut parts);
+        }
+        target.enums.insert(name.clone(), labels);
+    }
+    schemas.dedup();
+    let query = "SELECT name FROM unnest($1::text[]) AS wanted (name) \
+                 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = wanted.name)";
+    target.missing_schemas = ask(client, query, &[&schemas])?.iter().map(|row| row.get(0)).collect();
+    target.missing_schemas.dedup();
+    Ok(())
+}
+
+fn existing(client: &mut Client, name: &str, oid: u32) -> Result<Existing> {
+    let has_rows =
+        ask(client, &format!("SELECT EXISTS (SELECT FROM {name})"), &[])?.first().is_some_and(|row| row.get(0));
+    let column = |row: &Row| TargetColumn {
+        name: row.get(0),
+        type_name: row.get(1),
+        not_null: row.get(2),
+        identity: row.get(3),
+        generated: row.get(4),
+        has_default: row.get(5),
+    };
+    let trigger = |row: &Row| Trigger { name: row.get(0), always: row.get(1) };
+    Ok(Existing {
+        columns: ask(client, COLUMNS, &[&oid])?.iter().map(column).collect(),
+        primary_key: ask(client, PRIMARY_KEY, &[&oid])?.iter().map(|row| row.get(0)).collect(),
+        has_rows,
+        referenced_by: ask(client, REFERENCED_BY, &[&oid])?.iter().map(|row| row.get(0)).collect(),
+        triggers: ask(client, TRIGGERS, &[&oid])?.iter().map(trigger).collect(),
+    })
+}
+
+const COLUMNS: &str = "SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod), attnotnull, \
+     NULLIF(attidentity::text, ''), attgenerated <> '', atthasdef \
+     FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
+
+const PRIMARY_KEY: &str = "SELECT a.attname::text FROM pg_catalog.pg_constraint c \
+     CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY AS k (attnum, place) \
+     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum \
+     WHERE c.conrelid = $1 AND c.contype = 'p' ORDER BY k.place";
+
+const REFERENCED_BY: &str = "SELECT format('%s of %s', conname, conrelid::regclass) FROM pg_catalog.pg_constraint \
+     WHERE confrelid = $1 AND conrelid <> $1 AND contype = 'f' AND conparentid = 0 ORDER BY 1";
+
+/// Those of foreign keys are internal: they only check.
+const TRIGGERS: &str = "SELECT tgname::text, tgenabled = 'A' FROM pg_catalog.pg_trigger \
+     WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('O', 'A') ORDER BY tgname";
+
+/// The labels of an enum in order; none if there is no such type, empty if it is none.
+fn enum_labels(client: &mut Client, printed_name: &str) -> Result<Option<Vec<String>>> {
+    let query = "SELECT t.oid IS NOT NULL, ARRAY(SELECT enumlabel::text FROM pg_catalog.pg_enum \
+                 WHERE enumtypid = t.oid ORDER BY enumsortorder) FROM (SELECT to_regtype($1)::oid) AS t (oid)";
+    let rows = ask(client, query, &[&printed_name])?;
+    Ok(rows.first().filter(|row| row.get(0)).map(|row| row.get(1)))
+}
+
+fn ask(client: &mut Client, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+    client.query(query, parameters).map_err(|cause| from_postgres(STEP, cause))
+}

@@ -1,0 +1,107 @@
+//! Whether the file's columns can become the target's. Pure: it compares two descriptions.
+
+use crate::catalog::{Existing, Target, TargetColumn};
+use crate::parquet_file::ParquetFile;
+use vb_core::{Error, Result};
+use vb_postgres::schema::TableDescription;
+
+/// Which column of the file goes into which column of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// The column's name in both.
+    pub(crate) name: String,
+    /// Its place in the file.
+    pub(crate) index: usize,
+}
+
+/// The columns to send into a table that is there: all of the file's but those that the table computes.
+pub(crate) fn into_existing(file: &ParquetFile, target: &Target, existing: &Existing) -> Result<Vec<Sent>> {
+    let table = format!("{}.{}", target.schema, target.table);
+    let mut sent = Vec::new();
+    for (index, field) in file.schema().fields().iter().enumerate() {
+        let column = existing.columns.iter().find(|column| column.name == *field.name()).ok_or_else(|| {
+            Error::usage(format!("the table {table} has no column {:?}, which the file has", field.name()))
+                .with_hint("Nothing was changed. Add the column, or name another table with --table.")
+        })?;
+        let described = file.description().and_then(|description| description.column(field.name()));
+        check_type(&table, column, described.map(|column| column.type_name.as_str()))?;
+        if !column.generated {
+            sent.push(Sent { name: column.name.clone(), index });
+        }
+    }
+    let filled = |column: &TargetColumn| {
+        !column.not_null
+            || column.has_default
+            || column.generated
+            || column.identity.is_some()
+            || sent.iter().any(|sent| sent.name == column.name)
+    };
+    match existing.columns.iter().find(|column| !filled(column)) {
+        None => Ok(sent),
+        Some(column) => Err(Error::usage(format!(
+            "the file has no column {:?}, which the table {table} demands (not null, no default)",
+            column.name
+        ))
+        .with_hint("Nothing was changed. Give the column a default, or name another table with --table.")),
+    }
+}
+
+/// The columns to send into a table that will be made as described.
+pub(crate) fn into_new(file: &ParquetFile, description: &TableDescription) -> Result<Vec<Sent>> {
+    let names: Vec<&str> = file.schema().fields().iter().map(|field| field.name().as_str()).collect();
+    if names != description.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>() {
+        return Err(Error::integrity(format!("reading {}: its columns are not those that it describes", file.name())));
+    }
+    let written = description.columns.iter().enumerate().filter(|(_, column)| column.generated.is_none());
+    Ok(written.map(|(index, column)| Sent { name: column.name.clone(), index }).collect())
+}
+
+/// The types must be the same. A file that does not say its types is judged by its values, which must not be rounded.
+fn check_type(table: &str, column: &TargetColumn, described: Option<&str>) -> Result<()> {
+    let is = column.type_name.as_str();
+    match described {
+        Some(was) if was == is => Ok(()),
+        Some(was) => Err(Error::usage(format!(
+            "column {:?} is of type {was} in the file, but {is} in the table {table}",
+            column.name
+        ))
+        .with_hint("Nothing was changed. Change the column's type, or restore into another table with --table.")),
+        None if is.starts_with("timestamp(") || is.starts_with("time(") => Err(Error::usage(format!(
+            "column {:?} of the table {table} would round the file's times: it is {is}",
+            column.name
+        ))
+        .with_hint("Nothing was changed. Import into a column without a precision.")),
+        None => Ok(()),
+    }
+}
+
+/// The enums that the file uses must hold all of its labels. Returns what to know where their order differs.
+pub(crate) fn check_enums(description: &TableDescription, target: &Target) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for (name, labels) in &description.enums {
+        let Some(there) = target.enums.get(name).and_then(Option::as_ref) else { continue };
+        let missing: Vec<String> =
+            labels.iter().filter(|label| !there.contains(label)).map(|label| format!("{label:?}")).collect();
+        if there.is_empty() && !labels.is_empty() {
+            return Err(Error::conflict(format!("the type {name} is an enum in the file, but not in the database"))
+                .with_hint("Nothing was changed. Rename the other type, or restore into another database."));
+        }
+        if let Some(first) = missing.first() {
+            let missing = missing.join(", ");
+            return Err(Error::conflict(format!(
+                "the enum {name} in the database lacks {missing}, which the file's has"
+            ))
+            .with_hint(format!(
+                "Nothing was changed. Add what is missing: ALTER TYPE {name} ADD VALUE {}.",
+                first.replace('"', "'")
+            )));
+        }
+        let same_order = there.iter().filter(|label| labels.contains(label)).eq(labels.iter());
+        if !same_order {
+            warnings.push(format!(
+                "the enum {name} in the database has the file's labels in another order, so its values sort differently"
+            ));
+        }
+    }
+    Ok(warnings)
+}
