@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use vb_core::label::Label;
 use vb_core::{Error, Result};
 
+/// How long the record of a FIFO waits for its reader once its writer has ended.
+const FIFO_RECORD_AGE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
 /// What names a pipe on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PipeId {
@@ -172,10 +175,20 @@ fn sweep(folder: &Path) {
     let held = held_pipes();
     for path in stale {
         let inode = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.rsplit('-').next());
-        if !inode.is_some_and(|inode| held.iter().any(|held| held == inode)) {
+        let is_held = inode.is_some_and(|inode| held.iter().any(|held| held == inode));
+        if !is_held && !may_be_held_by_name(&path) {
             let _another_was_faster = std::fs::remove_file(path);
         }
     }
+}
+
+/// Whether it is about a FIFO with a name, which `/proc` does not show as a pipe: its record may wait for a day.
+fn may_be_held_by_name(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let device = name.strip_prefix("pipe-").and_then(|name| name.split('-').next()).and_then(|text| text.parse().ok());
+    let nameless = std::io::pipe().ok().and_then(|(reader, _)| PipeId::of(&reader)).map(|pipe| pipe.device);
+    let age = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
+    device != nameless && !name.ends_with(".tmp") && age.is_none_or(|age| age < FIFO_RECORD_AGE)
 }
 
 fn is_orphan(path: &Path) -> bool {
@@ -237,16 +250,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let orphan =
             Record { command: "vb-export".to_owned(), pid: u32::MAX, boot: boot(), state: State::Open { label: None } };
-        std::fs::write(folder.path().join("pipe-1-4294967295"), serde_json::to_vec(&orphan).unwrap()).unwrap();
-        std::fs::write(folder.path().join("pipe-1-2.4294967295.tmp"), "{\"comm").unwrap();
-        std::fs::write(folder.path().join("of another program"), "{\"comm").unwrap();
         let (_reader, writer) = std::io::pipe().unwrap();
         let pipe = PipeId::of(&writer).unwrap();
+        let gone = PipeId { inode: u64::from(u32::MAX), ..pipe };
+        let fifo = PipeId { device: pipe.device + 1, ..gone };
+        for pipe in [gone, fifo] {
+            std::fs::write(pipe.path(folder.path()), serde_json::to_vec(&orphan).unwrap()).unwrap();
+        }
+        std::fs::write(folder.path().join("pipe-1-2.4294967295.tmp"), "{\"comm").unwrap();
+        std::fs::write(folder.path().join("of another program"), "{\"comm").unwrap();
         // The writer of this one has ended too, but its reader still holds the pipe.
         std::fs::write(pipe.path(folder.path()), serde_json::to_vec(&orphan).unwrap()).unwrap();
         sweep(folder.path());
         let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.path()).collect();
         left.sort();
-        assert_eq!(left, [folder.path().join("of another program"), pipe.path(folder.path())]);
+        let mut kept = [folder.path().join("of another program"), pipe.path(folder.path()), fifo.path(folder.path())];
+        kept.sort();
+        assert_eq!(left, kept);
     }
 }
