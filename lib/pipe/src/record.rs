@@ -116,9 +116,10 @@ impl Announcement {
         self.write()
     }
 
-    /// Says that the writer failed. Where the reader has gone (`quietly`) nobody will take the record, so it goes too.
+    /// Says that the writer failed. Where the reader has gone (`quietly`, or it took the record because it failed first)
+    /// nobody would take the record any more, so none is left.
     pub(crate) fn fail(mut self, failed: &Map<String, Value>, quietly: bool) {
-        if quietly {
+        if quietly || !self.path.exists() {
             let _gone_already = std::fs::remove_file(&self.path);
             return;
         }
@@ -242,6 +243,19 @@ mod tests {
         let record = take(folder.path(), pipe).unwrap().unwrap();
         assert!(matches!(record.state, State::Sealed { size_bytes: 3, .. }));
         assert_eq!(take(folder.path(), pipe).unwrap(), None);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_failure_is_not_told_to_a_reader_that_has_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let pipe = PipeId::of(&writer).unwrap();
+        Announcement::open(folder.path(), pipe, "vb-get").unwrap().fail(&Map::new(), false);
+        assert!(matches!(take(folder.path(), pipe).unwrap().unwrap().state, State::Failed { .. }));
+        let announcement = Announcement::open(folder.path(), pipe, "vb-get").unwrap();
+        take(folder.path(), pipe).unwrap();
+        announcement.fail(&Map::new(), false);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
