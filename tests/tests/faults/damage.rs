@@ -22,6 +22,8 @@ fn is_refused(case: &Case, backup: &Backup, what_it_says: &str) -> Result<()> {
     let made = case.database.client()?.query_one("SELECT to_regclass('anew') IS NOT NULL", &[])?;
     assert!(!made.get::<_, bool>(0));
     case.nothing_but_the_store_is_left(&["data/.last_backup"])?;
+    // Two stages that fail at the same instant may leave a record between them, until the next pipe sweeps.
+    case.line("vb-compress /dev/null | vb-compress -d >/dev/null").run()?.succeeded()?;
     assert!(files(&case.place.run_dir())?.is_empty());
     Ok(())
 }
