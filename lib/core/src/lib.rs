@@ -1,4 +1,4 @@
-//! What a backup is: its errors, names, manifest, watermark, chain and retention.
+//! What a backup is: its errors, names, manifest, later facts, watermark, chain and retention.
 //!
 //! Everything here is a value or a pure function of values. No I/O, no clock, no command line: whoever needs the time
 //! passes it in, so that a dry run and a real run decide alike.
@@ -7,6 +7,7 @@
 pub mod chain;
 pub mod environment;
 pub mod error;
+pub mod fact;
 pub mod key;
 pub mod label;
 pub mod location;

@@ -14,7 +14,7 @@ const DEFAULT_SET: &str = "verification";
 /// What follows an id in its manifest's key.
 const MANIFEST_ENDING: &str = "_metadata.json";
 
-const ID_TIME: &str = "%Y%m%d_%H%M%S";
+pub(crate) const ID_TIME: &str = "%Y%m%d_%H%M%S";
 const ID_TIME_LENGTH: usize = "YYYYMMDD_HHMMSS".len();
 
 /// The set of a table: its name, with its schema unless that is `public`.

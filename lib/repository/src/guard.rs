@@ -122,7 +122,7 @@ fn undo(store: &dyn Store, task: &Task) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vb_store::{MemoryStore, unrecorded};
+    use vb_store::{Facts, MemoryStore, unrecorded};
 
     fn key(text: &str) -> Key {
         Key::parse(text).unwrap()
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn uploads_are_aborted_by_name_or_found_by_their_key() {
         let store = MemoryStore::new();
-        let begin = |name: &str| store.upload(&key(name), unrecorded()).unwrap();
+        let begin = |name: &str| store.upload(&key(name), &Facts::new(), unrecorded()).unwrap();
         let (_one, _two, _three) = (begin("w/one"), begin("w/two"), begin("w/two.2"));
         let one = store.open_uploads("w/one").unwrap().remove(0);
         let lines = [

@@ -8,7 +8,7 @@ use vb_core::key::Key;
 use vb_core::manifest::Object;
 use vb_core::{Error, ErrorKind, Result};
 use vb_pipe::cleanup::{self, Undo};
-use vb_store::{OnOpen, OpenUpload, Store, Upload};
+use vb_store::{Facts, OnOpen, OpenUpload, Store, Upload};
 
 /// What the store holds of an object.
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ impl ObjectUpload {
                 Ok(())
             })
         };
-        let upload = traces.watch(|| store.upload(key, on_open))?;
+        let upload = traces.watch(|| store.upload(key, &Facts::new(), on_open))?;
         Ok(Self { upload, hashing, size_bytes: 0, traces, undo })
     }
 

@@ -15,7 +15,7 @@ use vb_core::key::Key;
 use vb_core::parts::PartLimits;
 use vb_core::time::Instant;
 use vb_core::{Error, ErrorKind, Result};
-use vb_store::{ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
+use vb_store::{Facts, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
 
 /// A bucket, or what lies under a prefix of one. Its clones share connections and two worker threads.
 ///
@@ -185,7 +185,7 @@ impl Store for S3Store {
         self.wait(self.0.put(key, Bytes::copy_from_slice(bytes)))
     }
 
-    fn upload(&self, key: &Key, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
+    fn upload(&self, key: &Key, _metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
         self.wait(self.0.refuse_existing(key))?;
         Ok(Box::new(S3Upload::new(self.clone(), key.clone(), on_open)))
     }

@@ -7,7 +7,7 @@ use common::proxy::{Fault, first, start};
 use common::{Server, key};
 use std::sync::{Arc, LazyLock};
 use vb_core::ErrorKind;
-use vb_store::{RetryPolicy, Retrying, Store, no_warning, unrecorded};
+use vb_store::{Facts, RetryPolicy, Retrying, Store, no_warning, unrecorded};
 use vb_store_s3::S3Store;
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start("moto"));
@@ -23,7 +23,7 @@ fn conformance() {
 fn a_server_that_ignores_conditions_is_asked_first() {
     let url = start(SERVER.variable("AWS_ENDPOINT_URL"), first(u32::MAX, &[], Fault::DropCondition));
     let store = S3Store::open(SERVER.config_with("conditions", &[("AWS_ENDPOINT_URL", &url)])).unwrap();
-    let early = store.upload(&key("a"), unrecorded()).unwrap();
+    let early = store.upload(&key("a"), &Facts::new(), unrecorded()).unwrap();
     store.put_new(&key("a"), b"first").unwrap();
     assert_eq!(store.put_new(&key("a"), b"second").unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(early.commit().unwrap_err().kind(), ErrorKind::Conflict);

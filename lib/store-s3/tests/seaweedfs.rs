@@ -8,7 +8,7 @@ use common::proxy::{Fault, first, start};
 use common::{Server, heard, key};
 use std::sync::{Arc, LazyLock};
 use vb_core::{Error, ErrorKind};
-use vb_store::{RetryPolicy, Retrying, Store, no_warning, unrecorded};
+use vb_store::{Facts, RetryPolicy, Retrying, Store, no_warning, unrecorded};
 use vb_store_s3::{S3Config, S3Store};
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start("seaweedfs"));
@@ -22,7 +22,7 @@ fn behind(prefix: &str, plan: impl FnMut(&str) -> Option<Fault> + Send + 'static
 }
 
 fn store(store: &S3Store, name: &str, bytes: &[u8]) -> Result<vb_store::Stored, Error> {
-    let mut upload = store.upload(&key(name), unrecorded())?;
+    let mut upload = store.upload(&key(name), &Facts::new(), unrecorded())?;
     upload.write(bytes)?;
     upload.commit()
 }
@@ -154,7 +154,7 @@ fn a_download_that_breaks_off_is_unavailable_and_tried_again() {
 fn open_uploads_are_listed_over_several_pages() {
     let place = SERVER.store("pages");
     let begin = |number| {
-        let mut upload = place.upload(&key(&format!("upload {number:02}")), unrecorded()).unwrap();
+        let mut upload = place.upload(&key(&format!("upload {number:02}")), &Facts::new(), unrecorded()).unwrap();
         upload.write(&vec![1; THREE_PARTS]).unwrap();
         upload
     };

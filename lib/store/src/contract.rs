@@ -1,11 +1,12 @@
 //! The contract of a store: what each method owes its caller, whichever provider is behind it.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::Range;
-use vb_core::Result;
 use vb_core::key::Key;
 use vb_core::parts::PartLimits;
 use vb_core::time::Instant;
+use vb_core::{Error, Result};
 
 /// What was stored, as its writer counted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,19 @@ pub struct OpenUpload {
     pub begun_at: Instant,
 }
 
+/// Short texts about an object, for people and for the rules of a store: lower-case names of ASCII letters, digits and
+/// hyphens; values of at most 256 characters, which a provider escapes as it must.
+pub type Facts = BTreeMap<String, String>;
+
+/// What a store does with objects as they age, by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// The storage class, by the provider's own name, that objects move to, and after how many days.
+    pub transition: Option<(String, u32)>,
+    /// After how many days an unfinished upload is aborted.
+    pub abort_uploads_after_days: u32,
+}
+
 /// Called once for an upload that outlives a killed process: after it has come into being, before any of its data is
 /// sent. If it fails, the upload is aborted and fails with this error.
 pub type OnOpen = Box<dyn FnOnce(&OpenUpload) -> Result<()> + Send>;
@@ -68,8 +82,21 @@ pub trait Store: Send + Sync {
     fn put_new(&self, key: &Key, bytes: &[u8]) -> Result<Stored>;
 
     /// Begins an object of unknown length. Nothing is visible under the key before [`Upload::commit`]. Fails early with
-    /// `Conflict` if the key exists. `on_open` is called at most once, and only if the upload gets a name in the store.
-    fn upload(&self, key: &Key, on_open: OnOpen) -> Result<Box<dyn Upload + Send>>;
+    /// `Conflict` if the key exists. `metadata` is stored with the object where the store keeps such a thing. `on_open` is
+    /// called at most once, and only if the upload gets a name in the store.
+    fn upload(&self, key: &Key, metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>>;
+
+    /// Puts tags on a stored object, in place of those it has. Idempotent. A store that has no tags leaves this out, and
+    /// nothing is done.
+    fn tag(&self, _key: &Key, _tags: &Facts) -> Result<()> {
+        Ok(())
+    }
+
+    /// Installs rules for everything under the store's prefix, in place of those that were installed so before, and leaves
+    /// other rules alone. A store that has no rules leaves this out, and the caller learns it.
+    fn install_lifecycle(&self, _lifecycle: &Lifecycle) -> Result<()> {
+        Err(Error::usage(format!("{} has no lifecycle rules", self.describe())))
+    }
 
     /// What is under this key, or `None`. Idempotent. Sees every object whose commit has returned.
     fn head(&self, key: &Key) -> Result<Option<ObjectInfo>>;

@@ -13,7 +13,7 @@ mod random;
 mod retry;
 mod retrying;
 
-pub use contract::{ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload, unrecorded};
+pub use contract::{Facts, Lifecycle, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload, unrecorded};
 pub use local::LocalStore;
 pub use memory::MemoryStore;
 pub use own::find_own;

@@ -1,6 +1,6 @@
 //! A store in memory, for tests.
 
-use crate::{ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
+use crate::{Facts, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,7 +66,7 @@ impl Store for MemoryStore {
         self.state().insert_new(key, bytes)
     }
 
-    fn upload(&self, key: &Key, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
+    fn upload(&self, key: &Key, _metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
         let open = {
             let mut state = self.state();
             if state.objects.contains_key(key) {

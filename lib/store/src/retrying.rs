@@ -1,6 +1,8 @@
 //! A store that tries again what failed because the other side was not there, and knows its own object after a lost answer.
 
-use crate::{ObjectInfo, OnOpen, OpenUpload, RetryPolicy, Store, Stored, Upload, Warn, find_own, random_u64};
+use crate::{
+    Facts, Lifecycle, ObjectInfo, OnOpen, OpenUpload, RetryPolicy, Store, Stored, Upload, Warn, find_own, random_u64,
+};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -70,13 +72,21 @@ impl<S: Store + ?Sized + 'static> Store for Retrying<S> {
         look_for_own(&*self.store, key, sent, result)
     }
 
-    fn upload(&self, key: &Key, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
+    fn upload(&self, key: &Key, metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
         // The callback can be given away once only; opening sends nothing that a caller would have to hear of twice.
         self.run(|| self.store.head(key))?.map_or(Ok(()), |found| Err(already_exists(&found.key)))?;
-        let inner = self.store.upload(key, on_open)?;
+        let inner = self.store.upload(key, metadata, on_open)?;
         let sent = Stored { size_bytes: 0, crc32: 0 };
         let (store, key, hasher) = (self.store.clone(), key.clone(), crc32fast::Hasher::new());
         Ok(Box::new(RetryingUpload { inner, sent, key, hasher, store }))
+    }
+
+    fn tag(&self, key: &Key, tags: &Facts) -> Result<()> {
+        self.run(|| self.store.tag(key, tags))
+    }
+
+    fn install_lifecycle(&self, lifecycle: &Lifecycle) -> Result<()> {
+        self.run(|| self.store.install_lifecycle(lifecycle))
     }
 
     fn head(&self, key: &Key) -> Result<Option<ObjectInfo>> {

@@ -7,8 +7,8 @@ use vb_core::Result;
 use vb_core::key::Key;
 use vb_core::parts::PartLimits;
 use vb_store::{
-    LocalStore, MemoryStore, ObjectInfo, OnOpen, OpenUpload, RetryPolicy, Retrying, Store, Stored, Upload, conformance,
-    no_warning,
+    Facts, LocalStore, MemoryStore, ObjectInfo, OnOpen, OpenUpload, RetryPolicy, Retrying, Store, Stored, Upload,
+    conformance, no_warning,
 };
 
 fn check(store: &dyn Store) -> Result<()> {
@@ -75,8 +75,8 @@ impl Store for Broken {
         self.store.put_new(key, &bytes[..length])
     }
 
-    fn upload(&self, key: &Key, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
-        self.store.upload(key, on_open)
+    fn upload(&self, key: &Key, metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
+        self.store.upload(key, metadata, on_open)
     }
 
     fn head(&self, key: &Key) -> Result<Option<ObjectInfo>> {

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use vb_core::ErrorKind;
 use vb_core::key::Key;
-use vb_store::{LocalStore, Store, unrecorded};
+use vb_store::{Facts, LocalStore, Store, unrecorded};
 
 fn key(text: &str) -> Key {
     Key::parse(text).unwrap()
@@ -22,7 +22,7 @@ fn files(folder: &Path) -> Vec<String> {
 fn an_upload_under_way_has_no_name_where_the_system_can() {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::new(folder.path());
-    let mut upload = store.upload(&key("object"), unrecorded()).unwrap();
+    let mut upload = store.upload(&key("object"), &Facts::new(), unrecorded()).unwrap();
     upload.write(&[1; 300_000]).unwrap();
     assert_eq!(files(folder.path()), [""; 0]);
     upload.commit().unwrap();
@@ -33,7 +33,7 @@ fn an_upload_under_way_has_no_name_where_the_system_can() {
 fn a_named_temporary_file_is_listed_as_an_upload_only() {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::with_named_temporaries(folder.path());
-    let upload = store.upload(&key("set/object"), unrecorded()).unwrap();
+    let upload = store.upload(&key("set/object"), &Facts::new(), unrecorded()).unwrap();
     let open = store.open_uploads("set/").unwrap();
     assert_eq!(open.len(), 1);
     assert!(folder.path().join(open[0].key.as_str()).exists());
@@ -99,7 +99,7 @@ fn a_folder_removed_under_an_upload_is_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::new(folder.path());
     store.put_new(&key("set/old"), b"").unwrap();
-    let upload = store.upload(&key("set/new"), unrecorded()).unwrap();
+    let upload = store.upload(&key("set/new"), &Facts::new(), unrecorded()).unwrap();
     store.delete(&key("set/old")).unwrap();
     upload.commit().unwrap();
     assert_eq!(files(&folder.path().join("set")), ["new"]);

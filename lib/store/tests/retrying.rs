@@ -9,7 +9,7 @@ use vb_core::key::Key;
 use vb_core::parts::PartLimits;
 use vb_core::{Error, ErrorKind, Result};
 use vb_store::{
-    MemoryStore, ObjectInfo, OnOpen, OpenUpload, RetryPolicy, Retrying, Store, Stored, Upload, Warn, unrecorded,
+    Facts, MemoryStore, ObjectInfo, OnOpen, OpenUpload, RetryPolicy, Retrying, Store, Stored, Upload, Warn, unrecorded,
 };
 
 /// Fails the first calls: before they do anything, or after, which is a lost answer.
@@ -52,8 +52,8 @@ impl Store for Flaky {
         self.call(|| self.store.put_new(key, bytes))
     }
 
-    fn upload(&self, key: &Key, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
-        let inner = self.store.upload(key, on_open)?;
+    fn upload(&self, key: &Key, metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
+        let inner = self.store.upload(key, metadata, on_open)?;
         Ok(Box::new(FlakyUpload { inner, failures: self.failures.clone(), after_effect: self.after_effect }))
     }
 
@@ -167,7 +167,7 @@ fn another_writers_object_stays_a_conflict() {
 #[test]
 fn a_commit_whose_answer_was_lost_knows_its_own_object() {
     let (store, _) = retrying(Flaky::new(1, true));
-    let mut upload = store.upload(&key("a"), unrecorded()).unwrap();
+    let mut upload = store.upload(&key("a"), &Facts::new(), unrecorded()).unwrap();
     upload.write(&[5; 2500]).unwrap();
     assert_eq!(upload.commit().unwrap().size_bytes, 2500);
 }
@@ -175,7 +175,7 @@ fn a_commit_whose_answer_was_lost_knows_its_own_object() {
 #[test]
 fn a_commit_that_failed_stays_failed() {
     let (store, _) = retrying(Flaky::new(1, false));
-    let mut upload = store.upload(&key("a"), unrecorded()).unwrap();
+    let mut upload = store.upload(&key("a"), &Facts::new(), unrecorded()).unwrap();
     upload.write(b"x").unwrap();
     assert_eq!(upload.commit().unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(store.head(&key("a")).unwrap().is_none());

@@ -4,7 +4,7 @@ use std::ops::Range;
 use vb_core::key::Key;
 use vb_core::parts::PartLimits;
 use vb_core::{Error, ErrorKind, Result};
-use vb_store::{MemoryStore, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
+use vb_store::{Facts, MemoryStore, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
 
 /// Where it fails: with `Denied` unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +52,11 @@ impl Store for Failing {
         }
     }
 
-    fn upload(&self, key: &Key, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
+    fn upload(&self, key: &Key, metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
         if self.fault == Fault::Open {
             return Err(refused());
         }
-        let inner = self.inner.upload(key, on_open)?;
+        let inner = self.inner.upload(key, metadata, on_open)?;
         let fault = key.as_str().ends_with(".2").then_some(self.fault);
         Ok(Box::new(FailingUpload { inner, fault }))
     }

@@ -43,7 +43,11 @@ fn create_only(place: &Place<'_>) -> Result<()> {
     place.store.put_new(&key, b"first")?;
     must_fail(place.store.put_new(&key, b"second"), ErrorKind::Conflict, "a second put")?;
     must_fail(place.store.put_new(&key, b"first"), ErrorKind::Conflict, "the same put again")?;
-    must_fail(place.store.upload(&key, crate::unrecorded()), ErrorKind::Conflict, "an upload over it")?;
+    must_fail(
+        place.store.upload(&key, &crate::Facts::new(), crate::unrecorded()),
+        ErrorKind::Conflict,
+        "an upload over it",
+    )?;
     place.must_hold(&key, b"first")
 }
 

@@ -1,7 +1,7 @@
 //! Streams of unknown length: any size, whole or not at all, and nothing left of those that end early.
 
 use super::{Named, Place, ensure, must_fail, sample};
-use crate::{OpenUpload, Upload, unrecorded};
+use crate::{Facts, OpenUpload, Upload, unrecorded};
 use std::sync::{Arc, Mutex};
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
@@ -22,7 +22,7 @@ pub(super) const CASES: &[Named] = &[
 
 fn store_stream(place: &Place<'_>, name: &str, length: usize) -> Result<()> {
     let (key, bytes) = (place.key(name)?, sample(length, length as u64));
-    let mut upload = place.store.upload(&key, unrecorded())?;
+    let mut upload = place.store.upload(&key, &Facts::new(), unrecorded())?;
     let (mut rest, mut sizes) = (&bytes[..], [1, 0, 7, 4096, 65_537, 3 << 20].into_iter().cycle());
     while !rest.is_empty() {
         let (chunk, after) = rest.split_at(sizes.next().unwrap_or(1).min(rest.len()));
@@ -63,7 +63,7 @@ fn many_parts(place: &Place<'_>) -> Result<()> {
 
 /// An upload that has certainly begun on the other side.
 fn begun(place: &Place<'_>, key: &Key) -> Result<Box<dyn Upload + Send>> {
-    let mut upload = place.store.upload(key, unrecorded())?;
+    let mut upload = place.store.upload(key, &Facts::new(), unrecorded())?;
     upload.write(&sample(place.part_bytes() * 2 + 10, 5))?;
     Ok(upload)
 }
@@ -82,7 +82,7 @@ fn invisible(place: &Place<'_>) -> Result<()> {
 fn commit_conflict(place: &Place<'_>) -> Result<()> {
     for (name, large) in [("large", true), ("small", false)] {
         let key = place.key(name)?;
-        let upload = if large { begun(place, &key)? } else { place.store.upload(&key, unrecorded())? };
+        let upload = if large { begun(place, &key)? } else { place.store.upload(&key, &Facts::new(), unrecorded())? };
         place.store.put_new(&key, b"first")?;
         must_fail(upload.commit(), ErrorKind::Conflict, &format!("the {name} commit"))?;
         place.must_hold(&key, b"first")?;
@@ -94,7 +94,7 @@ fn commit_conflict(place: &Place<'_>) -> Result<()> {
 
 fn commit_race(place: &Place<'_>) -> Result<()> {
     let (key, barrier) = (place.key("object")?, std::sync::Barrier::new(10));
-    let uploads = (0..10).map(|_| place.store.upload(&key, unrecorded())).collect::<Result<Vec<_>>>()?;
+    let uploads = (0..10).map(|_| place.store.upload(&key, &Facts::new(), unrecorded())).collect::<Result<Vec<_>>>()?;
     let results: Vec<Result<_>> = std::thread::scope(|scope| {
         let commit = |(number, mut upload): (usize, Box<dyn Upload + Send>)| {
             let barrier = &barrier;
@@ -119,13 +119,13 @@ fn commit_race(place: &Place<'_>) -> Result<()> {
 
 fn abort(place: &Place<'_>) -> Result<()> {
     begun(place, &place.key("large")?)?.abort()?;
-    place.store.upload(&place.key("nothing written")?, unrecorded())?.abort()?;
+    place.store.upload(&place.key("nothing written")?, &Facts::new(), unrecorded())?.abort()?;
     place.must_be_empty()
 }
 
 fn dropped(place: &Place<'_>) -> Result<()> {
     drop(begun(place, &place.key("large")?)?);
-    let mut small = place.store.upload(&place.key("small")?, unrecorded())?;
+    let mut small = place.store.upload(&place.key("small")?, &Facts::new(), unrecorded())?;
     small.write(b"x")?;
     drop(small);
     place.must_be_empty()
@@ -138,7 +138,7 @@ fn token(place: &Place<'_>) -> Result<()> {
         tokens.lock().map_err(|_| Error::failure("the lock is poisoned"))?.push(open.clone());
         Ok(())
     };
-    let mut upload = place.store.upload(&key, Box::new(record))?;
+    let mut upload = place.store.upload(&key, &Facts::new(), Box::new(record))?;
     upload.write(&sample(place.part_bytes() * 2 + 10, 6))?;
     let tokens = seen.lock().map_err(|_| Error::failure("the lock is poisoned"))?.clone();
     ensure!(tokens.len() <= 1, "{} tokens for one upload", tokens.len());
@@ -154,7 +154,7 @@ fn token(place: &Place<'_>) -> Result<()> {
 
 fn unrecordable(place: &Place<'_>) -> Result<()> {
     let refuse = |_: &OpenUpload| Err(Error::failure("the record cannot be written"));
-    let upload = place.store.upload(&place.key("object")?, Box::new(refuse));
+    let upload = place.store.upload(&place.key("object")?, &Facts::new(), Box::new(refuse));
     let result = upload.and_then(|mut upload| {
         upload.write(&sample(place.part_bytes() * 2 + 10, 7))?;
         upload.abort()

@@ -4,7 +4,7 @@ mod folder;
 mod staged;
 mod walk;
 
-use crate::{ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
+use crate::{Facts, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
 use folder::{Root, modified_at, step_error};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -84,12 +84,12 @@ impl Store for LocalStore {
     }
 
     fn put_new(&self, key: &Key, bytes: &[u8]) -> Result<Stored> {
-        let mut upload = self.upload(key, crate::unrecorded())?;
+        let mut upload = self.upload(key, &Facts::new(), crate::unrecorded())?;
         upload.write(bytes)?;
         upload.commit()
     }
 
-    fn upload(&self, key: &Key, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
+    fn upload(&self, key: &Key, _metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
         self.refuse_existing(key)?;
         let staged = Staged::begin(self.root.clone(), key.clone(), self.staging)?;
         if let Some(open) = staged.token()? {

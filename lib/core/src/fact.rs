@@ -1,0 +1,123 @@
+//! Later facts about a backup: a pin, a verification, a copy. Each is a small object of its own beside the manifest, which
+//! never changes, and its name alone says the fact, so that a listing tells them all.
+
+use crate::key::Key;
+use crate::time::Instant;
+use crate::{Result, naming};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How far a backup has been verified; each level holds what those below it hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+pub enum Level {
+    /// Its manifest is listed.
+    #[default]
+    Listed,
+    /// The stored objects have the sizes and checksums of the manifest.
+    Stored,
+    /// It was decoded from end to end.
+    Decoded,
+    /// It was restored into a scratch target.
+    Restored,
+    /// The restored rows have the hash that the source's had at the export.
+    Identical,
+}
+
+impl Level {
+    /// All of them, the lowest first.
+    pub const ALL: [Self; 5] = [Self::Listed, Self::Stored, Self::Decoded, Self::Restored, Self::Identical];
+
+    /// `0` to `4`.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Level> for u8 {
+    fn from(level: Level) -> Self {
+        level.number()
+    }
+}
+
+impl TryFrom<u8> for Level {
+    type Error = String;
+
+    fn try_from(number: u8) -> std::result::Result<Self, String> {
+        Self::ALL.get(usize::from(number)).copied().ok_or_else(|| format!("there is no verification level {number}"))
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "L{}", self.number())
+    }
+}
+
+/// One fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fact {
+    /// Retention must not remove it.
+    Pinned,
+    /// It was verified up to this level at this time.
+    Verified(Level, Instant),
+    /// It was found damaged when this level was tried at this time.
+    Damaged(Level, Instant),
+}
+
+impl Fact {
+    /// The key of this fact about a backup.
+    ///
+    /// # Errors
+    /// If set and id make no valid key.
+    pub fn key(self, set: &str, id: &str) -> Result<Key> {
+        let name = match self {
+            Self::Pinned => "pinned".to_owned(),
+            Self::Verified(level, at) => format!("verified_{}_{}", level.number(), at.format(naming::ID_TIME)),
+            Self::Damaged(level, at) => format!("damaged_{}_{}", level.number(), at.format(naming::ID_TIME)),
+        };
+        Key::parse(&format!("{set}/{id}_{name}.json"))
+    }
+
+    /// The id and the fact that an object's key tells, or none for any other object.
+    #[must_use]
+    pub fn parse(key: &Key) -> Option<(&str, Self)> {
+        let id = naming::id_of_object(key)?;
+        let words = key.file_name().strip_prefix(id)?.strip_prefix('_')?.strip_suffix(".json")?;
+        if words == "pinned" {
+            return Some((id, Self::Pinned));
+        }
+        let (word, rest) = words.split_once('_')?;
+        let (number, at) = rest.split_once('_')?;
+        let level = Level::try_from(number.parse::<u8>().ok()?).ok()?;
+        let at = chrono::NaiveDateTime::parse_from_str(at, naming::ID_TIME).ok()?.and_utc();
+        match word {
+            "verified" => Some((id, Self::Verified(level, at))),
+            "damaged" => Some((id, Self::Damaged(level, at))),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_is_in_its_name() {
+        let at: Instant = "2026-11-21T03:15:00Z".parse().unwrap();
+        for fact in [Fact::Pinned, Fact::Verified(Level::Decoded, at), Fact::Damaged(Level::Stored, at)] {
+            let key = fact.key("a.b", "a.b_20261120_031500").unwrap();
+            assert_eq!(Fact::parse(&key), Some(("a.b_20261120_031500", fact)), "{key}");
+        }
+    }
+
+    #[test]
+    fn other_objects_are_no_facts() {
+        let id = "w_20261120_031500";
+        for name in [".parquet", "_metadata.json", "_verified_9_20261121_031500.json", "_verified_2.json", "_pinned"] {
+            assert_eq!(Fact::parse(&Key::parse(&format!("w/{id}{name}")).unwrap()), None, "{name}");
+        }
+    }
+}
