@@ -45,6 +45,16 @@ variables! {
     #[secret] AWS_SECRET_ACCESS_KEY: "The secret of that key.";
     #[secret] AWS_SESSION_TOKEN: "The token of temporary credentials.";
     #[secret] AZURE_STORAGE_CONNECTION_STRING: "The storage account and its key.";
+    AZURE_STORAGE_ACCOUNT: "The storage account, where no connection string is given; the identity comes from Entra ID.";
+    GOOGLE_APPLICATION_CREDENTIALS: "The file of the Google service account; without it the machine's default credentials are asked.";
+    STORAGE_EMULATOR_HOST: "Another server that speaks Google Cloud Storage, such as http://127.0.0.1:4443; asked without credentials.";
+    VB_SSH_KEY: "The private key for sftp:// stores; without it the agent and then the keys in ~/.ssh are tried.";
+    VB_SSH_KNOWN_HOSTS: "The file of host keys to trust, instead of ~/.ssh/known_hosts.";
+    SSH_AUTH_SOCK: "The socket of the SSH agent, which the agent sets.";
+    VB_STORAGE_CLASS: "The storage class or tier of stored data, by the provider's name: STANDARD_IA, Cool, NEARLINE.";
+    VB_ENCRYPTION: "How the server encrypts what it stores: AES256 or aws:kms.";
+    VB_KMS_KEY: "The key for that, by its id or name; without it the provider's default key.";
+    VB_LOCK_DAYS: "For how many days the server must refuse to delete what is stored.";
     #[secret] DATABASE_URL: "The PostgreSQL to export from and import into; parts that it leaves out come from PG*.";
     PGHOST: "The server's host, or the folder of its Unix socket.";
     PGHOSTADDR: "The server's address, where its name must not be looked up.";
