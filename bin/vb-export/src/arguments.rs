@@ -1,13 +1,16 @@
 //! The command line, and what it asks for.
 
+use crate::shard;
+use crate::snapshot::Holding;
 use chrono::TimeDelta;
 use std::path::{Path, PathBuf};
 use vb_core::environment::{self as variables, Environment};
 use vb_core::time::Instant;
 use vb_core::watermark::{self, Mark};
 use vb_core::{Error, Result, naming};
-use vb_format::parquet_sink::Compression;
+use vb_format::Compression;
 use vb_pipe::{CommonArguments, EXIT_CODES};
+use vb_postgres::snapshot::Token;
 use vb_source::{Format, Request, Selection, TablePart};
 
 const EXAMPLES: &str = "\
@@ -15,7 +18,8 @@ Examples:
   vb-export | vb-compress | vb-put
   vb-export --since @data/.last_backup | vb-compress | vb-put --mark data/.last_backup
   vb-export table weather.stations --range 2026-11-01:2026-11-30 -o stations.parquet
-  vb-export query 'SELECT * FROM stations' --format csv";
+  vb-export query 'SELECT * FROM stations' --format csv
+  vb-export snapshot -- parallel 'vb-export --shard {}/4 | vb-compress | vb-put' ::: 1 2 3 4";
 
 /// One table or query of PostgreSQL as one stream.
 #[derive(Debug, clap::Parser)]
@@ -26,6 +30,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     part: Part,
+
+    #[command(flatten)]
+    speed: Speed,
 
     #[command(flatten)]
     form: Form,
@@ -50,6 +57,8 @@ enum Source {
         /// One SELECT
         sql: String,
     },
+    /// Nothing: holds a snapshot for other exports, as long as a command runs or until it is ended
+    Snapshot(Holding),
 }
 
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -78,6 +87,26 @@ struct Part {
     /// What to step back where running transactions are hidden
     #[arg(long, value_name = "AGE", default_value = "1h", global = true)]
     overlap: String,
+
+    /// One of several equal parts of the table: 2/8, or auto/8 and auto where Slurm or Kubernetes number the tasks
+    #[arg(long, value_name = "K/N", global = true)]
+    shard: Option<String>,
+
+    /// The snapshot to read from, as `vb-export snapshot` prints it; without it VB_SNAPSHOT, else one of its own
+    #[arg(long, value_name = "TOKEN", global = true)]
+    snapshot: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "How fast, how sure")]
+struct Speed {
+    /// Connections that read side by side; without it VB_JOBS, else one
+    #[arg(short, long, value_name = "N", global = true)]
+    jobs: Option<usize>,
+
+    /// Have the server hash all rows, so that vb-import can tell whether they came back identical
+    #[arg(long, global = true)]
+    row_hash: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -126,24 +155,56 @@ impl Arguments {
         let selection = match &self.source {
             Some(Source::Query { sql }) => self.part.of_query(sql)?,
             Some(Source::Table { name }) => self.part.of_table(name.as_deref(), environment, now)?,
-            None => self.part.of_table(None, environment, now)?,
+            None | Some(Source::Snapshot(_)) => self.part.of_table(None, environment, now)?,
         };
         let set = self.form.set.clone().or_else(|| environment.get(variables::VB_SET).map(str::to_owned));
         if let Some(set) = &set {
             naming::check_set(set)?;
         }
-        Ok(Request { selection, format: self.form.format()?, set })
+        let format = self.form.format()?;
+        let snapshot = self.part.snapshot.as_deref().or_else(|| environment.get(variables::VB_SNAPSHOT));
+        let snapshot = snapshot.map(Token::parse).transpose()?;
+        let row_hash = self.speed.row_hash || environment.get(variables::VB_ROW_HASH) == Some("yes");
+        Ok(Request { selection, format, set, jobs: self.speed.jobs(environment)?, snapshot, row_hash })
+    }
+
+    /// What to hold, if that is all.
+    pub(crate) fn holding(&self) -> Option<&Holding> {
+        match &self.source {
+            Some(Source::Snapshot(holding)) => Some(holding),
+            _ => None,
+        }
+    }
+
+    /// What to step back where running transactions are hidden.
+    ///
+    /// # Errors
+    /// A usage error if it is no age.
+    pub(crate) fn overlap(&self, now: Instant) -> Result<TimeDelta> {
+        self.part.overlap(now)
+    }
+}
+
+impl Speed {
+    fn jobs(&self, environment: &Environment) -> Result<usize> {
+        let wrong =
+            |text: &str| Error::usage(format!("VB_JOBS is {text:?}")).with_hint("Set it to a number from 1 on.");
+        let given = environment.get(variables::VB_JOBS).map(|text| text.parse().map_err(|_| wrong(text)));
+        match self.jobs.map_or_else(|| given.transpose(), |jobs| Ok(Some(jobs)))? {
+            Some(0) => Err(Error::usage("no connection can read nothing").with_hint("Give --jobs a number from 1 on.")),
+            jobs => Ok(jobs.unwrap_or(1)),
+        }
     }
 }
 
 impl Part {
     /// A query says itself which rows it wants.
     fn of_query(&self, sql: &str) -> Result<Selection> {
-        let given = [&self.since, &self.until, &self.range, &self.condition, &self.by];
+        let given = [&self.since, &self.until, &self.range, &self.condition, &self.by, &self.shard];
         if given.iter().all(|option| option.is_none()) {
             return Ok(Selection::Query(sql.to_owned()));
         }
-        Err(Error::usage("--since, --until, --range, --where and --by are for tables")
+        Err(Error::usage("--since, --until, --range, --where, --by and --shard are for tables")
             .with_hint("Write the condition into the query."))
     }
 
@@ -158,6 +219,7 @@ impl Part {
             condition: self.condition.clone(),
             by: self.by.clone(),
             overlap: self.overlap(now)?,
+            shard: self.shard.as_deref().map(|text| shard::parse(text, environment)).transpose()?,
         })))
     }
 

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod shard;
+mod snapshot;
 
 use arguments::Arguments;
 use serde_json::json;
@@ -28,11 +30,11 @@ impl Command for Arguments {
     }
 
     fn run(self, session: &Session) -> anyhow::Result<Done> {
-        let request = self.request(session.environment(), session.now())?;
-        let parameters = Parameters::resolve(session.environment(), Self::NAME)?;
-        for warning in parameters.warnings() {
-            session.warn(warning);
+        if let Some(holding) = self.holding() {
+            return Ok(holding.hold(session, &parameters(session)?, self.overlap(session.now())?)?);
         }
+        let request = self.request(session.environment(), session.now())?;
+        let parameters = parameters(session)?;
         if self.common.dry_run {
             return dry_run(session, &request, &parameters);
         }
@@ -47,10 +49,22 @@ impl Command for Arguments {
         drop(progress);
         let mut label = plan.label.clone();
         label.records = Some(exported.records);
-        let done = session.done(&done_fields(&plan, &label, &output), sentence(&label))?;
+        let mut fields = done_fields(&plan, &label, &output);
+        if let Some(hash) = &exported.row_hash {
+            fields["row_hash"] = hash.sum.clone().into();
+        }
+        let done = session.done(&fields, sentence(&label))?;
         output.seal(label, &done)?;
         Ok(done)
     }
+}
+
+fn parameters(session: &Session) -> vb_core::Result<Parameters> {
+    let parameters = Parameters::resolve(session.environment(), Arguments::NAME)?;
+    for warning in parameters.warnings() {
+        session.warn(warning);
+    }
+    Ok(parameters)
 }
 
 fn tell(session: &Session, plan: &Plan) {
@@ -60,7 +74,9 @@ fn tell(session: &Session, plan: &Plan) {
     if let Some(reason) = &plan.reason {
         session.tell(&format!("a full export: {reason}"));
     }
-    session.explain(&format!("COPY {}", plan.copy));
+    for piece in &plan.pieces {
+        session.explain(&format!("COPY {}", piece.copy));
+    }
 }
 
 fn dry_run(session: &Session, request: &Request, parameters: &Parameters) -> anyhow::Result<Done> {
@@ -75,9 +91,11 @@ fn dry_run(session: &Session, request: &Request, parameters: &Parameters) -> any
         "reason": plan.reason,
         "since": plan.label.since.map(time::exact),
         "by": plan.by,
-        "copy": plan.copy,
+        "copy": plan.pieces.iter().map(|piece| &piece.copy).collect::<Vec<_>>(),
     });
-    Ok(session.done(&fields, format!("would run COPY {} TO STDOUT", plan.copy))?)
+    let first = plan.pieces.first().map_or("", |piece| &piece.copy);
+    let more = if plan.pieces.len() > 1 { format!(", and {} more", plan.pieces.len() - 1) } else { String::new() };
+    Ok(session.done(&fields, format!("would run COPY {first} TO STDOUT{more}"))?)
 }
 
 fn done_fields(plan: &Plan, label: &vb_core::label::Label, output: &Output) -> serde_json::Value {

@@ -12,7 +12,7 @@ use vb_core::label::{Kind, Label};
 use vb_core::time;
 use vb_pipe::{Command, CommonArguments, Done, Session, cleanup};
 use vb_postgres::connection::Parameters;
-use vb_target::{Plan, Request, Restore};
+use vb_target::{Identity, Plan, Request, Restore};
 
 fn main() -> ExitCode {
     vb_pipe::main::<Arguments>()
@@ -57,12 +57,18 @@ impl Command for Arguments {
             session.warn(warning);
         }
         let records = loaded.records_restored;
+        let identity = loaded.identity.clone();
         {
             let _commit = cleanup::uninterrupted();
             loaded.commit()?;
         }
         fields["records_restored"] = records.into();
-        Ok(session.done(&fields, sentence(&plan, records))?)
+        match &identity {
+            Identity::Identical => fields["identical"] = true.into(),
+            Identity::NotCompared(reason) => fields["not_compared"] = (*reason).into(),
+        }
+        let identical = if identity == Identity::Identical { "; identical" } else { "" };
+        Ok(session.done(&fields, format!("{}{identical}", sentence(&plan, records)))?)
     }
 }
 

@@ -78,6 +78,13 @@ variables! {
     VB_TABLE: "The table that vb-export takes when none is named; verification_scores by default.";
     VB_SET: "The set's name in the store, instead of the one made from the table's.";
     VB_RUN_DIR: "The folder for the records by which the stages of a pipe prove their end; private to one user.";
+    VB_JOBS: "Connections with which vb-export reads a table; one by default.";
+    VB_SNAPSHOT: "The snapshot that vb-export reads from, as vb-export snapshot prints it and gives it to its command.";
+    VB_ROW_HASH: "Set to yes, vb-export has the server hash the rows, so that vb-import can compare.";
+    SLURM_ARRAY_TASK_ID: "The number of this task, which Slurm sets, for vb-export --shard auto.";
+    SLURM_ARRAY_TASK_MIN: "The smallest of these numbers, which Slurm sets.";
+    SLURM_ARRAY_TASK_COUNT: "How many tasks there are, which Slurm sets.";
+    JOB_COMPLETION_INDEX: "The number of this pod from 0 on, which Kubernetes sets, for vb-export --shard auto/N.";
     VB_THREADS: "Threads of vb-compress; all cores by default.";
     BACKUP_RETENTION_DAYS: "Daily backups that vb-prune keeps when no --keep option is given.";
     BACKUP_RETENTION_WEEKS: "Weekly backups that vb-prune keeps when no --keep option is given.";

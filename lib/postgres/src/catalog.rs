@@ -62,7 +62,7 @@ pub fn table(client: &mut impl GenericClient, name: &str) -> Result<Table> {
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
     let row = ask_one(client, query, oid)?;
     let (schema, table, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
-    let columns = table_columns(client, oid)?;
+    let columns = columns(client, oid)?;
     if columns.is_empty() {
         return Err(Error::usage(format!("the table {schema}.{table} has no columns")));
     }
@@ -99,7 +99,10 @@ pub fn find(client: &mut impl GenericClient, name: &str) -> Result<u32> {
 }
 
 /// The columns as the catalog has them, without how their values are read.
-fn table_columns(client: &mut impl GenericClient, oid: u32) -> Result<Vec<Column>> {
+///
+/// # Errors
+/// If the server refuses.
+pub fn columns(client: &mut impl GenericClient, oid: u32) -> Result<Vec<Column>> {
     let query = "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, \
                  NULLIF(a.attidentity::text, ''), \
                  CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END \

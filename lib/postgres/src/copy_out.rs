@@ -3,7 +3,7 @@
 //! The server sends a message for each row. Here the messages' heads are cut out while a block is filled, on the thread
 //! that reads the socket, so that the next thread sees nothing but rows.
 
-use crate::connection::{CopyOut, error_from_body};
+use crate::connection::{CopyOut, RawConnection, error_from_body};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,7 +28,16 @@ const HEAD_BYTES: usize = 5;
 pub struct Blocks {
     blocks: Receiver<Vec<u8>>,
     used: SyncSender<Vec<u8>>,
-    thread: Option<JoinHandle<Result<u64>>>,
+    thread: Option<JoinHandle<Result<Sent>>>,
+}
+
+/// A COPY that came to its end.
+#[derive(Debug)]
+pub struct Sent {
+    /// How many rows the server says it sent.
+    pub rows: u64,
+    /// The connection, free for the next statement.
+    pub connection: RawConnection,
 }
 
 impl Blocks {
@@ -57,11 +66,11 @@ impl Blocks {
         let _more_than_needed = self.used.try_send(block);
     }
 
-    /// To be called after the last block: how many rows the server says it sent.
+    /// To be called after the last block.
     ///
     /// # Errors
     /// Whatever ended the stream before its time.
-    pub fn finish(mut self) -> Result<u64> {
+    pub fn finish(mut self) -> Result<Sent> {
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             _ => Err(Error::failure("reading rows: the thread ended unexpectedly")),
@@ -84,8 +93,9 @@ impl Unpacking {
         Self { stream, blocks, free, raw: vec![0; READ_BYTES], block }
     }
 
-    fn run(mut self) -> Result<u64> {
+    fn run(mut self) -> Result<Sent> {
         let (mut start, mut end) = (0, 0);
+        let mut rows = None;
         loop {
             while let Some((tag, length)) = head(&self.raw[start..end]) {
                 let rest = &self.raw[start + HEAD_BYTES..end];
@@ -95,17 +105,18 @@ impl Unpacking {
                 match (tag, rest.get(..length)) {
                     (b'd', Some(body)) => self.block.extend_from_slice(body),
                     (b'E', Some(body)) => return Err(error_from_body(body).during("reading rows")),
-                    (b'C', Some(body)) => {
-                        let rows = rows_of(body);
+                    (b'C', Some(body)) => rows = Some(rows_of(body)?),
+                    (b'Z', Some(_)) => {
                         self.pass_on();
-                        return rows;
+                        let rows = rows.ok_or_else(|| Error::failure("reading rows: the server sent no count"))?;
+                        return Ok(Sent { rows, connection: self.stream.into_connection() });
                     }
                     (_, None) => break,
                     _ => {}
                 }
                 start += HEAD_BYTES + length;
                 if self.block.len() >= BLOCK_BYTES && !self.pass_on() {
-                    return Ok(0);
+                    return Err(Error::failure("reading rows: nobody takes them any more"));
                 }
             }
             (start, end) = self.fill(start, end)?;

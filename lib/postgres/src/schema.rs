@@ -3,6 +3,7 @@
 //! The description travels in the Parquet footer under the key [`METADATA_KEY`], as JSON, so that an import can make the
 //! table as it was.
 
+use crate::sql::identifier;
 use crate::types::{ColumnType, Scalar};
 use arrow_schema::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,12 @@ impl TableDescription {
     #[must_use]
     pub fn full_name(&self) -> String {
         if self.table.is_empty() { "query".to_owned() } else { format!("{}.{}", self.schema, self.table) }
+    }
+
+    /// The same as SQL.
+    #[must_use]
+    pub fn quoted_name(&self) -> String {
+        format!("{}.{}", identifier(&self.schema), identifier(&self.table))
     }
 
     /// The Arrow schema of the rows. Every field may be null: a constraint is the table's, not the file's.

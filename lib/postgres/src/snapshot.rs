@@ -18,6 +18,40 @@ const STEP: &str = "taking a snapshot";
 pub const SESSION_SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 0; \
      SET row_security = off; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET extra_float_digits = 3";
 
+/// A snapshot that another process holds, as `vb-export snapshot` prints it: its name and the watermark that goes with it,
+/// such as `00000003-0000001B-1@2026-11-21T03:15:00.123456Z`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The server's name for the snapshot.
+    pub name: String,
+    /// The watermark of every export from it.
+    pub until: Instant,
+}
+
+impl Token {
+    /// Reads a token.
+    ///
+    /// # Errors
+    /// A usage error if it is none.
+    pub fn parse(text: &str) -> Result<Self> {
+        let is_name = |name: &str| {
+            name.split('-').count() == 3 && name.split('-').all(|number| u32::from_str_radix(number, 16).is_ok())
+        };
+        let parts = text.trim().split_once('@').filter(|(name, _)| is_name(name));
+        let token = parts.and_then(|(name, until)| Some(Self { name: name.to_owned(), until: until.parse().ok()? }));
+        token.ok_or_else(|| {
+            Error::usage(format!("the snapshot {text:?} is none"))
+                .with_hint("Give the line that vb-export snapshot prints, with the time in it.")
+        })
+    }
+}
+
+impl std::fmt::Display for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}@{}", self.name, vb_core::time::exact(self.until))
+    }
+}
+
 /// A held snapshot. It ends with the client's transaction.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -42,8 +76,28 @@ pub fn begin(client: &mut Client) -> Result<Snapshot> {
     let oldest_prepared = ask_optional(client, OLDEST_PREPARED)?;
     let hidden: bool = client.query_one(HIDDEN, &[]).map_err(failed)?.get(0);
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(failed)?;
-    let token: String = client.query_one("SELECT pg_export_snapshot()", &[]).map_err(failed)?.get(0);
+    let token = export(client)?;
     Ok(Snapshot { token, moment: Moment { clock, oldest_running, oldest_prepared, hidden } })
+}
+
+/// Begins a transaction in a snapshot that another process holds. It stays when that process ends.
+///
+/// # Errors
+/// `NotFound` if the snapshot has ended, or is another server's or database's.
+pub fn adopt(client: &mut Client, token: &Token) -> Result<Snapshot> {
+    client.batch_execute(&join(&token.name)).map_err(|cause| {
+        let error = from_postgres("joining the snapshot", cause);
+        let gone = error.to_string().contains("snapshot");
+        let hint = "It must still be held, by a vb-export snapshot on the same server and database.";
+        if gone { Error::not_found(error.to_string()).with_hint(hint) } else { error }
+    })?;
+    let moment = Moment { clock: token.until, oldest_running: None, oldest_prepared: None, hidden: false };
+    Ok(Snapshot { token: export(client)?, moment })
+}
+
+fn export(client: &mut Client) -> Result<String> {
+    let row = client.query_one("SELECT pg_export_snapshot()", &[]);
+    Ok(row.map_err(|cause| from_postgres(STEP, cause))?.get(0))
 }
 
 const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
@@ -77,4 +131,20 @@ fn ask_optional(client: &mut Client, query: &str) -> Result<Option<Instant>> {
     let out_of_bounds = || Error::failure(format!("{STEP}: the server gave an impossible time"));
     let microseconds: Option<i64> = row.get(0);
     microseconds.map(|at| DateTime::from_timestamp_micros(at).ok_or_else(out_of_bounds)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_read_back() {
+        let text = "00000003-0000001B-1@2026-11-21T03:15:00.123456Z";
+        assert_eq!(Token::parse(&format!("{text}\n")).unwrap().to_string(), text);
+        for bad in
+            ["", "00000003-0000001B-1", "x@2026-11-21T03:15:00Z", "3-1B-1@yesterday", "3-1B-1-1@2026-11-21T03:15:00Z"]
+        {
+            assert!(Token::parse(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -4,11 +4,14 @@
 #![forbid(unsafe_code)]
 
 pub mod export;
+mod in_order;
+pub mod pieces;
 pub mod plan;
 pub mod request;
 mod rows;
 mod text_rows;
 
 pub use export::{Export, Exported};
+pub use pieces::{Piece, Shard};
 pub use plan::Plan;
 pub use request::{Format, Request, Selection, TablePart};

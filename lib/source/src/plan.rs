@@ -1,11 +1,13 @@
 //! What an export will read, decided from the request, the catalog and the snapshot. Pure: a dry run prints the same.
 
+use crate::pieces::{self, Piece, Rows, Shard};
 use crate::request::{Request, TablePart};
 use vb_core::label::{Kind, Label, Proof};
 use vb_core::time::Instant;
 use vb_core::watermark::{self, Mark};
 use vb_core::{Error, Result, naming};
 use vb_postgres::catalog::{Server, Table};
+use vb_postgres::extent::Extent;
 use vb_postgres::schema::TableDescription;
 use vb_postgres::snapshot::Snapshot;
 use vb_postgres::sql::{identifier, timestamptz};
@@ -16,8 +18,8 @@ const TIME_COLUMNS: [&str; 2] = ["updated_at", "created_at"];
 /// What will be read, and what it is.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What stands between `COPY` and `TO STDOUT`: a table with its columns, or a query in parentheses.
-    pub copy: String,
+    /// What is read, in order: all of it at once, or pieces side by side.
+    pub pieces: Vec<Piece>,
     /// The same rows as a query.
     pub select: String,
     /// What the stream is; records and stages come later.
@@ -32,7 +34,7 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
-/// Plans the export of a table.
+/// Plans the export of a table. `extents` are where its rows lie, if it may be read in pieces.
 ///
 /// # Errors
 /// A usage error if a time column is needed and there is none, or the one chosen is none.
@@ -40,10 +42,11 @@ pub fn of_table(
     request: &Request,
     part: &TablePart,
     table: &Table,
+    extents: &[Extent],
     server: &Server,
     snapshot: &Snapshot,
 ) -> Result<Plan> {
-    let TablePart { since, until, range, condition, by, overlap, .. } = part;
+    let TablePart { since, until, range, condition, by, overlap, shard, .. } = part;
     let description = &table.description;
     let column = time_column(description, by.as_deref())?;
     let needs_column = until.is_some() || range.is_some() || by.is_some();
@@ -63,16 +66,29 @@ pub fn of_table(
     }
     conditions.extend(condition.iter().map(|condition| format!("({condition})")));
     // A part of the table is no ground for an incremental to stand on.
-    let continues = column.is_some() && until.is_none() && range.is_none() && condition.is_none();
+    let continues = column.is_some() && until.is_none() && range.is_none() && condition.is_none() && shard.is_none();
     let mut label = label(request, description, server, &naming::set_of_table(&description.schema, &description.table));
+    if let Some(Shard { number, of }) = shard {
+        label.set = naming::set_from(&format!("{}-{number}of{of}", label.set));
+    }
     label.kind = if base.is_some() { Kind::Incremental } else { Kind::Full };
     label.base = base.and_then(|mark| mark.id.clone());
     label.since = base.map(|mark| mark.until);
     label.until = column.map(|_| until.map_or(watermark, |until| until.min(watermark)));
     label.continues = continues;
-    let (copy, select) = statements(table, &conditions);
+    // A part that an index finds is read by its index.
+    let in_pieces = request.jobs > 1 && base.is_none() && range.is_none();
+    let Statements { whole, select, columns, name } = Statements::of(table, &conditions);
+    let rows = Rows { columns: &columns, conditions: &conditions };
+    let pieces = match shard {
+        Some(shard) => some_or(pieces::for_shard(extents, rows, *shard), || pieces::nothing(&name, &columns)),
+        None if in_pieces && !extents.is_empty() => pieces::for_jobs(extents, rows, request.jobs),
+        None => vec![whole],
+    };
+    let select = if shard.is_some() { union(&pieces) } else { select };
     let warnings = warnings(base, column, snapshot, continues && since.is_some());
-    Ok(Plan { copy, select, label, description: description.clone(), by: column.map(str::to_owned), reason, warnings })
+    let by = column.map(str::to_owned);
+    Ok(Plan { pieces, select, label, description: description.clone(), by, reason, warnings })
 }
 
 /// Plans the export of a query.
@@ -82,8 +98,8 @@ pub fn of_query(request: &Request, query: &str, description: TableDescription, s
     let mut label = label(request, &description, server, "query");
     label.source.source_type = "query".to_owned();
     label.source.name.clone_from(&query);
-    let copy = format!("({query})");
-    Plan { copy, select: query, label, description, by: None, reason: None, warnings: Vec::new() }
+    let pieces = vec![Piece { copy: format!("({query})"), place: None }];
+    Plan { pieces, select: query, label, description, by: None, reason: None, warnings: Vec::new() }
 }
 
 fn label(request: &Request, description: &TableDescription, server: &Server, set: &str) -> Label {
@@ -131,19 +147,38 @@ fn base<'mark>(
     (None, Some(reason.to_owned()))
 }
 
-/// What COPY reads, and the same as a query.
-fn statements(table: &Table, conditions: &[String]) -> (String, String) {
-    let description = &table.description;
-    let name = format!("{}.{}", identifier(&description.schema), identifier(&description.table));
-    let columns: Vec<String> = description.columns.iter().map(|column| identifier(&column.name)).collect();
-    let columns = columns.join(", ");
-    let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-    let select = format!("SELECT {columns} FROM {name}{filter}");
-    // COPY of the table itself is a little faster, but leaves out generated columns and children.
-    let has_generated = description.columns.iter().any(|column| column.generated.is_some());
-    let whole = table.is_plain && conditions.is_empty() && !has_generated;
-    let copy = if whole { format!("{name} ({columns})") } else { format!("({select})") };
-    (copy, select)
+/// The SQL that a plan is made of.
+struct Statements {
+    /// Everything at once.
+    whole: Piece,
+    /// The same as a query.
+    select: String,
+    columns: String,
+    name: String,
+}
+
+impl Statements {
+    fn of(table: &Table, conditions: &[String]) -> Self {
+        let description = &table.description;
+        let name = description.quoted_name();
+        let columns: Vec<String> = description.columns.iter().map(|column| identifier(&column.name)).collect();
+        let columns = columns.join(", ");
+        let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+        let select = format!("SELECT {columns} FROM {name}{filter}");
+        // COPY of the table itself is a little faster, but leaves out generated columns and children.
+        let has_generated = description.columns.iter().any(|column| column.generated.is_some());
+        let is_itself = table.is_plain && conditions.is_empty() && !has_generated;
+        let copy = if is_itself { format!("{name} ({columns})") } else { format!("({select})") };
+        Self { whole: Piece { copy, place: None }, select, columns, name }
+    }
+}
+
+fn some_or(pieces: Vec<Piece>, otherwise: impl FnOnce() -> Piece) -> Vec<Piece> {
+    if pieces.is_empty() { vec![otherwise()] } else { pieces }
+}
+
+fn union(pieces: &[Piece]) -> String {
+    pieces.iter().map(|piece| piece.copy.as_str()).collect::<Vec<_>>().join(" UNION ALL ")
 }
 
 fn warnings(base: Option<&Mark>, column: Option<&str>, snapshot: &Snapshot, continues: bool) -> Vec<String> {

@@ -1,10 +1,12 @@
 //! What the user asked for.
 
+use crate::pieces::Shard;
 use chrono::TimeDelta;
 use std::ops::Range;
 use vb_core::time::Instant;
 use vb_core::watermark::Mark;
-use vb_format::parquet_sink::Compression;
+use vb_format::Compression;
+use vb_postgres::snapshot::Token;
 
 /// One export.
 #[derive(Debug, Clone)]
@@ -15,6 +17,12 @@ pub struct Request {
     pub format: Format,
     /// The name of the set, where the user chose one.
     pub set: Option<String>,
+    /// How many connections may read at the same time.
+    pub jobs: usize,
+    /// The snapshot to read from, where somebody else holds one.
+    pub snapshot: Option<Token>,
+    /// Whether the server hashes the rows, so that a restore can be compared.
+    pub row_hash: bool,
 }
 
 /// What to read.
@@ -43,6 +51,8 @@ pub struct TablePart {
     pub by: Option<String>,
     /// What to step back where running transactions are hidden from us.
     pub overlap: TimeDelta,
+    /// Only this one of several equal parts.
+    pub shard: Option<Shard>,
 }
 
 /// The form of the stream.

@@ -1,51 +1,182 @@
-//! Rows as Parquet: the socket is read, rows are decoded, and columns are encoded, on a thread each.
+//! Rows as Parquet. Pieces of the table are read side by side, each over a connection of its own, and written in order as
+//! one file; for each connection the socket is read, rows are decoded, and columns are encoded, on a thread each.
 
+use crate::in_order::{InOrder, StopUnlessDone};
+use crate::pieces::Piece;
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::ScopedJoinHandle;
 use vb_core::{Error, Result};
-use vb_format::parquet_sink::{Compression, ParquetSink};
-use vb_postgres::connection::CopyOut;
-use vb_postgres::copy_out::Blocks;
+use vb_format::{Compression, Group, GroupEncoder, GroupFactory, ParquetSink, Sample};
+use vb_postgres::connection::{Parameters, RawConnection};
+use vb_postgres::copy_out::{Blocks, Sent};
 use vb_postgres::decode::CopyDecoder;
 use vb_postgres::schema::{METADATA_KEY, TableDescription};
+use vb_postgres::snapshot;
 
 /// Batches that may wait for the encoder.
 const BATCHES_WAITING: usize = 2;
+/// How many pieces a connection may be ahead of the writer, on average.
+const PIECES_AHEAD: usize = 2;
 
-/// Writes the rows of a COPY as one Parquet file. Returns their number.
+/// What is read, and how.
+pub(crate) struct Reading<'plan> {
+    pub(crate) parameters: &'plan Parameters,
+    /// The snapshot that all connections share.
+    pub(crate) token: &'plan str,
+    pub(crate) pieces: &'plan [Piece],
+    pub(crate) description: &'plan TableDescription,
+    /// What is exported, for messages.
+    pub(crate) name: &'plan str,
+    pub(crate) compression: Compression,
+    /// Connections.
+    pub(crate) jobs: usize,
+}
+
+type Order = InOrder<Group, GroupFactory>;
+
+/// Writes all pieces as one Parquet file, whose footer also gets what `metadata` gives. Returns the number of rows.
 pub(crate) fn to_parquet<W: Write + Send>(
-    stream: CopyOut,
-    description: &TableDescription,
-    compression: Compression,
+    reading: &Reading<'_>,
     output: W,
+    metadata: impl FnOnce() -> Result<Vec<(String, String)>>,
 ) -> Result<u64> {
-    let blocks = Blocks::start(stream)?;
-    let decoder = CopyDecoder::new(description);
-    let table =
-        serde_json::to_string(description).map_err(|cause| Error::failure(format!("describing the table: {cause}")))?;
-    let mut sink = ParquetSink::new(output, decoder.schema(), compression, &[(METADATA_KEY.to_owned(), table)]);
+    let jobs = reading.jobs.clamp(1, reading.pieces.len().max(1));
+    let order = Order::new(reading.pieces.len(), jobs * PIECES_AHEAD);
+    let mut sink = ParquetSink::new(output, reading.description.arrow());
+    let rows = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| read_pieces(reading, &order, jobs))).collect();
+        let stop = StopUnlessDone::new(&order);
+        let written = std::iter::from_fn(|| order.next_group()).try_for_each(|group| sink.append(group));
+        if written.is_ok() {
+            stop.done();
+        } else {
+            drop(stop);
+        }
+        let read = join(readers);
+        written.and(read)
+    })?;
+    let table = serde_json::to_string(reading.description)
+        .map_err(|cause| Error::failure(format!("describing the table: {cause}")))?;
+    let mut footer = vec![(METADATA_KEY.to_owned(), table)];
+    footer.extend(metadata()?);
+    sink.finish(footer)?.flush().map_err(|cause| Error::io("writing the output", cause))?;
+    Ok(rows)
+}
+
+/// All rows; or the failure that came first, which is the one that is no consequence of another.
+fn join(readers: Vec<ScopedJoinHandle<'_, Result<Read>>>) -> Result<u64> {
+    let (mut rows, mut failure) = (0, None);
+    for reader in readers {
+        match reader.join().unwrap_or_else(|_| Err(Error::failure("reading rows: a thread ended unexpectedly"))) {
+            Ok(Read { rows: some, stopped: false }) => rows += some,
+            Ok(_) => {}
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    failure.map_or(Ok(rows), Err)
+}
+
+/// What one connection has read.
+struct Read {
+    rows: u64,
+    /// It ended because another one had failed.
+    stopped: bool,
+}
+
+/// Reads pieces over one connection until none is left.
+fn read_pieces(reading: &Reading<'_>, order: &Order, jobs: usize) -> Result<Read> {
+    let stop = StopUnlessDone::new(order);
+    let during = |error: Error| error.during(format!("exporting {}", reading.name));
+    let (mut connection, mut rows) = (None, 0);
+    while let Some(number) = order.take() {
+        let open = match connection.take() {
+            Some(connection) => connection,
+            None => join_snapshot(reading)?,
+        };
+        let statement = format!("COPY {} TO STDOUT (FORMAT binary)", reading.pieces[number].copy);
+        let stream = open.copy_out(&statement).map_err(during)?;
+        let piece = read_piece(reading, order, jobs, number, Blocks::start(stream)?);
+        let sent = match piece {
+            Err(_) if order.is_stopped() => return Ok(Read { rows, stopped: true }),
+            piece => piece.map_err(|error| reading.pieces[number].locate(error))?,
+        };
+        rows += sent.rows;
+        connection = Some(sent.connection);
+    }
+    stop.done();
+    Ok(Read { rows, stopped: false })
+}
+
+fn join_snapshot(reading: &Reading<'_>) -> Result<RawConnection> {
+    let mut connection = RawConnection::open(reading.parameters)?;
+    connection.execute(&snapshot::join(reading.token))?;
+    Ok(connection)
+}
+
+fn read_piece(reading: &Reading<'_>, order: &Order, jobs: usize, number: usize, blocks: Blocks) -> Result<Sent> {
+    let decoder = CopyDecoder::new(reading.description);
+    let encoding = Encoding { order, number, compression: reading.compression, jobs, schema: decoder.schema() };
     let (sender, batches) = sync_channel(BATCHES_WAITING);
     std::thread::scope(|scope| {
         let decoding = scope.spawn(move || decode(blocks, decoder, &sender));
-        let encoded = encode(&batches, &mut sink);
+        let encoded = encoding.run(&batches);
         // If encoding failed, the decoder must not wait for it.
         drop(batches);
         let decoded =
             decoding.join().unwrap_or_else(|_| Err(Error::failure("decoding rows: the thread ended unexpectedly")));
         encoded?;
-        let rows = decoded?;
-        sink.finish()?.flush().map_err(|cause| Error::io("writing the output", cause))?;
-        Ok(rows)
+        let sent = decoded?;
+        order.end(number, sent.rows == 0);
+        Ok(sent)
     })
 }
 
-fn encode<W: Write + Send>(batches: &Receiver<RecordBatch>, sink: &mut ParquetSink<W>) -> Result<()> {
-    batches.iter().try_for_each(|batch| sink.write(batch))
+/// Makes row groups of one piece's batches.
+struct Encoding<'order> {
+    order: &'order Order,
+    number: usize,
+    compression: Compression,
+    jobs: usize,
+    schema: SchemaRef,
+}
+
+impl Encoding<'_> {
+    fn run(&self, batches: &Receiver<RecordBatch>) -> Result<()> {
+        let mut encoder = self.order.choice().map(GroupEncoder::new).transpose()?;
+        let mut sample = Sample::default();
+        for batch in batches {
+            match &mut encoder {
+                Some(encoder) => self.push(encoder.write(&batch)?)?,
+                None if sample.add(batch) => encoder = Some(self.begin(std::mem::take(&mut sample))?),
+                None => {}
+            }
+        }
+        if encoder.is_none() && !sample.is_empty() {
+            encoder = Some(self.begin(sample)?);
+        }
+        encoder.map_or(Ok(()), |encoder| self.push(encoder.finish()?))
+    }
+
+    /// An encoder that has taken the sample, by the choice that it or an earlier piece has led to.
+    fn begin(&self, sample: Sample) -> Result<GroupEncoder> {
+        let choose = || GroupFactory::new(&self.schema, &sample.choices()?, self.compression, self.jobs);
+        let mut encoder = GroupEncoder::new(self.order.decide(self.number, choose)?)?;
+        for batch in sample.into_batches() {
+            self.push(encoder.write(&batch)?)?;
+        }
+        Ok(encoder)
+    }
+
+    fn push(&self, group: Option<Group>) -> Result<()> {
+        group.map_or(Ok(()), |group| self.order.push(self.number, group))
+    }
 }
 
 /// Decodes every block, and demands as many rows as the server says it sent.
-fn decode(blocks: Blocks, mut decoder: CopyDecoder, batches: &SyncSender<RecordBatch>) -> Result<u64> {
+fn decode(blocks: Blocks, mut decoder: CopyDecoder, batches: &SyncSender<RecordBatch>) -> Result<Sent> {
     let mut pass_on = |batch| batches.send(batch).map_err(|_| Error::failure("writing the output failed"));
     while let Some(block) = blocks.next_block() {
         decoder.push(&block, &mut pass_on)?;
@@ -53,8 +184,8 @@ fn decode(blocks: Blocks, mut decoder: CopyDecoder, batches: &SyncSender<RecordB
     }
     let sent = blocks.finish()?;
     let rows = decoder.finish(&mut pass_on)?;
-    if rows == sent {
-        return Ok(rows);
+    if rows == sent.rows {
+        return Ok(sent);
     }
-    Err(Error::integrity(format!("reading rows: the server sent {sent}, but {rows} arrived")))
+    Err(Error::integrity(format!("reading rows: the server sent {}, but {rows} arrived", sent.rows)))
 }

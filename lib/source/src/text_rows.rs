@@ -27,7 +27,7 @@ pub(crate) fn write(stream: CopyOut, format: Format, output: &mut impl Write) ->
         }
         blocks.give_back(block);
     }
-    let rows = blocks.finish()?;
+    let rows = blocks.finish()?.rows;
     if format != Format::Csv {
         output.write_all(texts.end(rows)?).map_err(refused)?;
     }

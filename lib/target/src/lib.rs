@@ -8,6 +8,7 @@ mod catalog;
 mod columns;
 mod definition;
 mod errors;
+mod oracle;
 pub mod parquet_file;
 pub mod plan;
 pub mod request;
@@ -16,6 +17,7 @@ mod rows;
 mod selection;
 mod sequences;
 
+pub use oracle::Identity;
 pub use parquet_file::ParquetFile;
 pub use plan::Plan;
 pub use request::{Mode, ModeChoice, Request};

@@ -5,10 +5,12 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{FileMetaData, RowGroupMetaData};
+use serde::de::DeserializeOwned;
 use std::fs::File;
 use vb_core::{Error, Result};
-use vb_postgres::schema::{METADATA_KEY, TableDescription};
+use vb_postgres::row_hash::{self, RowHash};
+use vb_postgres::schema::{self, TableDescription};
 
 /// Rows in a batch, at most.
 const BATCH_ROWS: usize = 8 << 10;
@@ -22,6 +24,7 @@ pub struct ParquetFile {
     name: String,
     metadata: ArrowReaderMetadata,
     description: Option<TableDescription>,
+    row_hash: Option<RowHash>,
     rows: u64,
 }
 
@@ -42,13 +45,9 @@ impl ParquetFile {
                 "reading {name}: its footer says {rows} rows, its row groups {in_groups}"
             )));
         }
-        let values = footer.key_value_metadata().into_iter().flatten();
-        let text = values.filter(|pair| pair.key == METADATA_KEY).find_map(|pair| pair.value.as_deref());
-        let description = text.map(serde_json::from_str).transpose();
-        let description = description.map_err(|cause| {
-            Error::integrity(format!("reading {name}: its description of the table is broken: {cause}"))
-        })?;
-        Ok(Self { file, name: name.to_owned(), metadata, description, rows })
+        let description = ours(footer, schema::METADATA_KEY, name, "description of the table")?;
+        let row_hash = ours(footer, row_hash::METADATA_KEY, name, "hash of the rows")?;
+        Ok(Self { file, name: name.to_owned(), metadata, description, row_hash, rows })
     }
 
     /// What it is to people.
@@ -73,6 +72,12 @@ impl ParquetFile {
     #[must_use]
     pub fn description(&self) -> Option<&TableDescription> {
         self.description.as_ref()
+    }
+
+    /// The server's hash of the rows when they were exported, if it was asked for.
+    #[must_use]
+    pub fn row_hash(&self) -> Option<&RowHash> {
+        self.row_hash.as_ref()
     }
 
     /// The number of its row groups.
@@ -101,6 +106,14 @@ impl ParquetFile {
         Error::integrity(format!("reading {}: {}", self.name, one_line(cause)))
             .with_hint("The file is damaged: fetch it again, or restore an older backup. Nothing was changed.")
     }
+}
+
+/// What we have put into the footer under this key.
+fn ours<T: DeserializeOwned>(footer: &FileMetaData, key: &str, name: &str, what: &str) -> Result<Option<T>> {
+    let values = footer.key_value_metadata().into_iter().flatten();
+    let text = values.filter(|pair| pair.key == key).find_map(|pair| pair.value.as_deref());
+    let broken = |cause| Error::integrity(format!("reading {name}: its {what} is broken: {cause}"));
+    text.map(serde_json::from_str).transpose().map_err(broken)
 }
 
 /// As many rows as fit into a batch, by what the values take when they are no longer encoded.

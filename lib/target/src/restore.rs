@@ -1,6 +1,7 @@
 //! Does what was planned: one transaction, from the first definition to the last sequence.
 
 use crate::errors::refused;
+use crate::oracle::{self, Identity};
 use crate::parquet_file::ParquetFile;
 use crate::plan::{self, Plan};
 use crate::request::Request;
@@ -30,6 +31,8 @@ pub struct Loaded {
     pub records_restored: u64,
     /// What people should know.
     pub warnings: Vec<String>,
+    /// Whether the rows are what they were at the source.
+    pub identity: Identity,
 }
 
 impl Restore {
@@ -74,7 +77,8 @@ impl Restore {
             self.client.batch_execute(statement).map_err(|cause| refused(&step, cause))?;
         }
         let warnings = sequences::advance(&mut self.client, &self.plan)?;
-        Ok(Loaded { client: self.client, records_read: counts.read, records_restored: counts.sent, warnings })
+        let identity = oracle::check(&mut self.client, &self.plan, &self.file)?;
+        Ok(Loaded { client: self.client, records_read: counts.read, records_restored: counts.sent, warnings, identity })
     }
 
     /// The encoder for the types that the server itself names.

@@ -1,0 +1,81 @@
+//! Where a table's rows lie: its own pages, and those of its partitions and children.
+
+use crate::connection::from_postgres;
+use crate::sql::identifier;
+use postgres::{GenericClient, Row};
+use vb_core::{Error, Result};
+
+/// A relation that holds rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// Its name, schema first, quoted.
+    pub name: String,
+    /// Its pages. More may come, but none that the snapshot sees.
+    pub pages: u32,
+    /// Whether a range of pages can be read by itself: a heap, on a server that knows how.
+    pub by_page: bool,
+}
+
+/// The relations whose rows are the table's, in a fixed order. They are locked against being rewritten until the
+/// transaction ends. None for what has no pages of its own, such as a view.
+///
+/// # Errors
+/// `Unavailable` if one of them was rewritten after the snapshot was taken; if the server refuses.
+pub fn of(client: &mut impl GenericClient, oid: u32, name: &str) -> Result<Vec<Extent>> {
+    lock(client, name)?;
+    let step = "reading where the rows lie";
+    let rows = client.query(TREE, &[&oid]).map_err(|cause| from_postgres(step, cause))?;
+    rows.iter().map(extent).collect()
+}
+
+/// A statement that reads nothing, but holds what it names, and all that stands below it, until the transaction ends.
+///
+/// # Errors
+/// If the server refuses.
+pub fn lock(client: &mut impl GenericClient, name: &str) -> Result<()> {
+    let held = client.batch_execute(&format!("SELECT FROM {name} LIMIT 0"));
+    held.map_err(|cause| from_postgres(format!("locking {name}"), cause))
+}
+
+/// Whether the transaction that exported this snapshot keeps the table from being rewritten: then its pages hold the same
+/// rows for whoever reads them, and whenever. The snapshot's name begins with the transaction's virtual id
+/// (`ExportSnapshot` in snapmgr.c).
+///
+/// # Errors
+/// If the server refuses.
+pub fn is_held(client: &mut impl GenericClient, oid: u32, snapshot: &str) -> Result<bool> {
+    let mut numbers = snapshot.split('-').map(|number| u32::from_str_radix(number, 16));
+    let (Some(Ok(backend)), Some(Ok(transaction))) = (numbers.next(), numbers.next()) else { return Ok(false) };
+    let row = client.query_one(HELD, &[&oid, &format!("{backend}/{transaction}")]);
+    Ok(row.map_err(|cause| from_postgres("looking for the snapshot's lock", cause))?.get(0))
+}
+
+/// Partitions of partitions too. From 14 on a range of pages is read without the rest (`Tid Range Scan`). The two numbers of a relation's file differ when it was rewritten since the snapshot: the
+/// first is read with the snapshot, the second as it is now; the first is 0 for a few system tables.
+const TREE: &str = "\
+    WITH RECURSIVE tree AS (SELECT $1::oid AS oid \
+     UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid) \
+    SELECT n.nspname::text, c.relname::text, \
+     (COALESCE(pg_catalog.pg_relation_size(c.oid), 0) / current_setting('block_size')::int)::int8, \
+     COALESCE(a.amname = 'heap', false) AND current_setting('server_version_num')::int >= 140000, \
+     c.relfilenode NOT IN (0, COALESCE(pg_catalog.pg_relation_filenode(c.oid), 0)) \
+    FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid \
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam \
+    WHERE c.relkind IN ('r', 'm', 'f') ORDER BY c.oid";
+
+const HELD: &str = "\
+    WITH RECURSIVE tree AS (SELECT $1::oid AS oid \
+     UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid) \
+    SELECT NOT EXISTS (SELECT FROM tree WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_locks l \
+     WHERE l.locktype = 'relation' AND l.relation = tree.oid AND l.granted AND l.virtualtransaction = $2 \
+     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())))";
+
+fn extent(row: &Row) -> Result<Extent> {
+    let (schema, table): (String, String) = (row.get(0), row.get(1));
+    if row.get(4) {
+        return Err(Error::unavailable(format!("exporting {schema}.{table}: it was rewritten after the snapshot"))
+            .with_hint("Run it again, at another time than VACUUM FULL, CLUSTER, TRUNCATE or ALTER TABLE."));
+    }
+    let pages = u32::try_from(row.get::<_, i64>(2)).map_err(|_| Error::failure("a table has too many pages"))?;
+    Ok(Extent { name: format!("{}.{}", identifier(&schema), identifier(&table)), pages, by_page: row.get(3) })
+}

@@ -1,0 +1,60 @@
+//! The round-trip oracle's second half: the server hashes the restored rows as it hashed the source's, and both must agree.
+
+use crate::parquet_file::ParquetFile;
+use crate::plan::Plan;
+use postgres::Client;
+use vb_core::{Error, Result};
+use vb_postgres::catalog;
+use vb_postgres::row_hash;
+use vb_postgres::schema::TableDescription;
+
+/// What the comparison said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// Every row is what it was at the source.
+    Identical,
+    /// It could not be asked, and why.
+    NotCompared(&'static str),
+}
+
+/// Compares, if the file carries a hash and the table holds its rows only.
+///
+/// # Errors
+/// An integrity error if the rows differ: then nothing may be committed.
+pub(crate) fn check(client: &mut Client, plan: &Plan, file: &ParquetFile) -> Result<Identity> {
+    let Some(expected) = file.row_hash() else { return Ok(Identity::NotCompared("the file has no hash of its rows")) };
+    if let Some(reason) = obstacle(plan) {
+        return Ok(Identity::NotCompared(reason));
+    }
+    let oid = catalog::find(client, &plan.target)?;
+    let target = catalog::columns(client, oid)?;
+    if !file.description().is_some_and(|source| has_same_types(source, &target)) {
+        return Ok(Identity::NotCompared("the table's columns have other types than the source's"));
+    }
+    let select = format!("SELECT * FROM {}", plan.target);
+    let found = row_hash::of_columns(client, &select, expected.columns.clone())?;
+    if found == *expected {
+        return Ok(Identity::Identical);
+    }
+    let message = format!("restoring {}: the rows are not what they were when they were exported", plan.table);
+    Err(Error::integrity(message).with_hint(
+        "Nothing was changed. A trigger or a rule on the table may have changed them; if there is none, report this as a defect of vb.",
+    ))
+}
+
+/// What makes the table more, or less, than the file's rows.
+fn obstacle(plan: &Plan) -> Option<&'static str> {
+    if plan.selection.is_some() {
+        return Some("only some of the rows were restored");
+    }
+    let alone = plan.starts_from_nothing || plan.mode == crate::Mode::Replace;
+    (!alone).then_some("the table had rows before")
+}
+
+/// Whether every column of the source is in the target, with the same type.
+fn has_same_types(source: &TableDescription, target: &[vb_postgres::schema::Column]) -> bool {
+    source
+        .columns
+        .iter()
+        .all(|column| target.iter().any(|other| other.name == column.name && other.type_name == column.type_name))
+}
