@@ -87,7 +87,7 @@ pub(crate) fn make(session: &Session, root: &Root, key: &Key) -> Result<()> {
     }
     for path in missing {
         match session.finish(&Request::MakeFolder { path }) {
-            Ok(()) => {}
+            Ok(()) => sync(session, parent(path)),
             Err(fault) if fault.is(Status::NO_SUCH_FILE) => return Ok(()),
             Err(fault) => match session.ask(&Request::Follow { path }).and_then(|ticket| ticket.attributes(session)) {
                 Ok(Some(_)) => {}
@@ -103,6 +103,15 @@ pub(crate) fn make(session: &Session, root: &Root, key: &Key) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The folder that holds this one, both as the server knows them.
+fn parent(path: &str) -> &str {
+    match folders_of(path) {
+        "" if path.starts_with('/') => "/",
+        "" => ".",
+        parent => parent,
+    }
 }
 
 /// Removes the folders of a key as far as they are empty, but not the root. A nicety, so failures are no errors.
@@ -133,8 +142,7 @@ pub(crate) fn explain_refusal(session: &Session, folder: &str, fault: &Fault, st
     if !fault.is(Status::FAILURE) || !session.features.file_system {
         return fault.explain(step);
     }
-    let path = if folder.is_empty() { "/" } else { folder };
-    let asked = session.ask(&Request::FileSystem { path }).and_then(|ticket| ticket.extended(session));
+    let asked = session.ask(&Request::FileSystem { path: folder }).and_then(|ticket| ticket.extended(session));
     let Ok(found) = asked.and_then(|bytes| Ok(crate::wire::FileSystem::parse(&bytes)?)) else {
         return fault.explain(step);
     };
@@ -166,5 +174,6 @@ mod tests {
         assert_eq!(beginnings("a/b").collect::<Vec<_>>(), ["a", "a/b"]);
         assert_eq!(beginnings("./a").collect::<Vec<_>>(), [".", "./a"]);
         assert_eq!(beginnings("").count(), 0);
+        assert_eq!(["/srv", "/srv/x", "x", "x/y"].map(parent), ["/", "/srv", ".", "x"]);
     }
 }
