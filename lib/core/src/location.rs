@@ -22,7 +22,7 @@ impl Location {
     /// A usage error if it is no store's URL, or holds a password.
     pub fn parse(url: &str) -> Result<Self> {
         let Some((scheme, rest)) = url.split_once("://") else {
-            let hint = "Write it as file:///folder or s3://bucket/prefix.";
+            let hint = "Write it as file:///folder, s3://bucket/prefix or sftp://user@host/folder.";
             return Err(Error::usage(format!("the store {url:?} is no URL")).with_hint(hint));
         };
         if scheme == "file" {

@@ -7,6 +7,8 @@ use vb_core::location::Location;
 use vb_core::{Error, Result};
 use vb_store::{LocalStore, RetryPolicy, Retrying, Store, Warn};
 use vb_store_s3::{S3Config, S3Store};
+#[cfg(feature = "sftp")]
+use vb_store_sftp::{SftpConfig, SftpStore};
 
 /// The store at this place. Speaks to no server yet; `warn` hears of whatever is tried again later.
 ///
@@ -20,8 +22,10 @@ pub fn open(location: &Location, environment: &Environment, warn: Warn) -> Resul
             config.warn = warn.clone();
             Ok(retrying(S3Store::open(config)?, warn))
         }
+        #[cfg(feature = "sftp")]
+        "sftp" => Ok(retrying(SftpStore::open(SftpConfig::new(location, environment)?)?, warn)),
         scheme => Err(Error::usage(format!("the store {location}: {scheme}:// is not known"))
-            .with_hint("Use a store that begins with file:// or s3://.")),
+            .with_hint("Use a store that begins with file://, s3:// or sftp://.")),
     }
 }
 
@@ -43,6 +47,10 @@ mod tests {
     #[test]
     fn every_known_scheme_opens_and_says_its_url() {
         for url in ["file:///srv/backups", "file://./backups", "s3://bucket", "s3://bucket/a/b"] {
+            assert_eq!(open_url(url).unwrap().describe(), url);
+        }
+        #[cfg(feature = "sftp")]
+        for url in ["sftp://me@host:2222/srv/backups", "sftp://host/~/backups"] {
             assert_eq!(open_url(url).unwrap().describe(), url);
         }
     }

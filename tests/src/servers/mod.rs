@@ -5,7 +5,9 @@
 mod held;
 mod postgres;
 mod s3;
+mod sftp;
 
 pub use held::Variables;
 pub use postgres::{Database, Postgres};
 pub use s3::{Bucket, S3Server};
+pub use sftp::{SftpFolder, SftpServer};
