@@ -1,4 +1,5 @@
-//! Which store a URL's scheme means: the one list. A new provider is one line here and its name in the hint.
+//! Which store a URL's scheme means: the one list. A new provider is an arm here, a Cargo feature, and its name in the
+//! hint.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -6,6 +7,9 @@ use vb_core::environment::Environment;
 use vb_core::location::Location;
 use vb_core::{Error, Result};
 use vb_store::{LocalStore, RetryPolicy, Retrying, Store, Warn};
+#[cfg(feature = "azure")]
+use vb_store_azure::{AzureConfig, AzureStore};
+#[cfg(feature = "s3")]
 use vb_store_s3::{S3Config, S3Store};
 
 /// The store at this place. Speaks to no server yet; `warn` hears of whatever is tried again later.
@@ -15,13 +19,20 @@ use vb_store_s3::{S3Config, S3Store};
 pub fn open(location: &Location, environment: &Environment, warn: Warn) -> Result<Arc<dyn Store>> {
     match location.scheme.as_str() {
         "file" => Ok(Arc::new(LocalStore::new(&location.path))),
+        #[cfg(feature = "azure")]
+        "az" => {
+            let mut config = AzureConfig::new(location, environment)?;
+            config.warn = warn.clone();
+            Ok(retrying(AzureStore::open(config)?, warn))
+        }
+        #[cfg(feature = "s3")]
         "s3" => {
             let mut config = S3Config::new(location, environment)?;
             config.warn = warn.clone();
             Ok(retrying(S3Store::open(config)?, warn))
         }
         scheme => Err(Error::usage(format!("the store {location}: {scheme}:// is not known"))
-            .with_hint("Use a store that begins with file:// or s3://.")),
+            .with_hint("Use a store that begins with az://, file:// or s3://.")),
     }
 }
 
@@ -37,12 +48,13 @@ mod tests {
     use vb_store::no_warning;
 
     fn open_url(url: &str) -> Result<Arc<dyn Store>> {
-        open(&Location::parse(url).unwrap(), &Environment::default(), no_warning())
+        let account = ("AZURE_STORAGE_CONNECTION_STRING".to_owned(), "UseDevelopmentStorage=true".to_owned());
+        open(&Location::parse(url).unwrap(), &Environment::new([account]), no_warning())
     }
 
     #[test]
     fn every_known_scheme_opens_and_says_its_url() {
-        for url in ["file:///srv/backups", "file://./backups", "s3://bucket", "s3://bucket/a/b"] {
+        for url in ["file:///srv/backups", "file://./backups", "s3://bucket", "s3://bucket/a/b", "az://container/a"] {
             assert_eq!(open_url(url).unwrap().describe(), url);
         }
     }
