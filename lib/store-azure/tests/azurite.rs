@@ -134,7 +134,7 @@ fn nobody_there_is_unavailable() {
 fn a_bit_flipped_on_its_way_is_noticed_by_the_server() {
     let place = AzureStore::open(behind("flip", first(1, &["PUT "], Fault::FlipBit))).unwrap();
     must_be(&place.put_new(&key("small"), &[5; 1000]).unwrap_err(), ErrorKind::Integrity, "storing small: ");
-    for plan in [&["PUT ", "comp=block&"], &["PUT ", "comp=blocklist"]] {
+    for plan in [&["PUT ", "blockid="], &["PUT ", "comp=blocklist"]] {
         let place = AzureStore::open(behind("flip", first(1, plan, Fault::FlipBit))).unwrap();
         store(&place, "large", &vec![5; 3 * PART]).unwrap_err();
         place.list("", &mut |found| panic!("{} is there", found.key)).unwrap();
@@ -144,7 +144,7 @@ fn a_bit_flipped_on_its_way_is_noticed_by_the_server() {
 
 #[test]
 fn a_block_is_sent_again_with_a_warning() {
-    let mut config = behind("again", first(2, &["PUT ", "comp=block&"], Fault::Unavailable));
+    let mut config = behind("again", first(2, &["PUT ", "blockid="], Fault::Unavailable));
     let warnings = heard(&mut config);
     store(&AzureStore::open(config).unwrap(), "large", &vec![5; 3 * PART]).unwrap();
     let warnings = warnings.lock().unwrap();
@@ -156,8 +156,8 @@ fn a_block_is_sent_again_with_a_warning() {
 fn a_block_that_never_arrives_fails_the_upload_and_leaves_nothing() {
     let mut seen = 0;
     let plan = move |line: &str| {
-        seen += u32::from(line.contains("comp=block&"));
-        (seen > 2 && line.contains("comp=block&")).then_some(Fault::Unavailable)
+        seen += u32::from(line.contains("blockid="));
+        (seen > 2 && line.contains("blockid=")).then_some(Fault::Unavailable)
     };
     let place = AzureStore::open(behind("never", plan)).unwrap();
     let error = store(&place, "large", &vec![5; 5 * PART]).unwrap_err();
