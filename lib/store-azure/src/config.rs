@@ -85,7 +85,7 @@ impl Storing {
             return Err(Error::usage(format!("VB_ENCRYPTION is {wanted:?}, which Azure does not know"))
                 .with_hint("Set VB_KMS_KEY to the name of an encryption scope of the account, or leave both out."));
         }
-        let tier = text(variables::VB_STORAGE_CLASS).and_then(|name| AccessTier::from_str(&name).ok());
+        let tier = environment.get(variables::VB_STORAGE_CLASS).map(tier).transpose()?;
         let lock_days = environment.get(variables::VB_LOCK_DAYS).map(|days| {
             days.parse().ok().filter(|days| (1..=36_500).contains(days)).ok_or_else(|| {
                 Error::usage(format!("VB_LOCK_DAYS is {days:?}")).with_hint("Set it to a number of days, at least 1.")
@@ -93,6 +93,16 @@ impl Storing {
         });
         Ok(Self { tier, encryption_scope, lock_days: lock_days.transpose()? })
     }
+}
+
+/// Checked before anything is sent: the service would refuse it at the commit.
+fn tier(name: &str) -> Result<AccessTier> {
+    let (first, rest) = name.split_at_checked(1).unwrap_or((name, ""));
+    let known = AccessTier::from_str(&format!("{}{}", first.to_ascii_uppercase(), rest.to_ascii_lowercase()));
+    known.ok().filter(|tier| !matches!(tier, AccessTier::UnknownValue(_))).ok_or_else(|| {
+        Error::usage(format!("VB_STORAGE_CLASS is {name:?}, which is no tier of Azure"))
+            .with_hint("Set it to Hot, Cool, Cold or Archive, or leave it out.")
+    })
 }
 
 #[cfg(test)]
@@ -116,7 +126,7 @@ mod tests {
     #[test]
     fn the_environment_decides() {
         let text = ("AZURE_STORAGE_CONNECTION_STRING", "AccountName=other;AccountKey=c2VjcmV0");
-        let known = config(&[ACCOUNT, text, ("VB_STORAGE_CLASS", "Cool"), ("VB_LOCK_DAYS", "7")]).unwrap();
+        let known = config(&[ACCOUNT, text, ("VB_STORAGE_CLASS", "COOL"), ("VB_LOCK_DAYS", "7")]).unwrap();
         assert_eq!((known.container.as_str(), known.prefix.as_str()), ("container", "a/b"));
         assert_eq!(known.account.endpoint.host_str(), Some("other.blob.core.windows.net"));
         assert_eq!((known.storing.tier, known.storing.lock_days), (Some(AccessTier::Cool), Some(7)));
@@ -127,6 +137,7 @@ mod tests {
     fn what_means_nothing_to_azure_is_refused() {
         assert!(refusal(&[]).contains("AZURE_STORAGE_ACCOUNT"));
         assert!(refusal(&[ACCOUNT, ("VB_ENCRYPTION", "aws:kms")]).contains("aws:kms"));
+        assert!(refusal(&[ACCOUNT, ("VB_STORAGE_CLASS", "STANDARD_IA")]).contains("no tier"));
         assert!(refusal(&[ACCOUNT, ("VB_LOCK_DAYS", "0")]).contains("VB_LOCK_DAYS"));
         assert!(config(&[ACCOUNT, ("VB_ENCRYPTION", "AES256")]).is_ok());
         let scoped = config(&[ACCOUNT, ("VB_ENCRYPTION", "aws:kms"), ("VB_KMS_KEY", "scope")]).unwrap();

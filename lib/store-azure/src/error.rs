@@ -65,6 +65,7 @@ fn kind_of(status: u16, code: &str, message: &str) -> ErrorKind {
         "ContainerBeingDeleted" | "AccountBeingCreated" | "OperationTimedOut" | "ServerBusy" => {
             return ErrorKind::Unavailable;
         }
+        "InvalidHeaderValue" => return ErrorKind::Usage,
         "BlobArchived" | "BlobBeingRehydrated" | "InvalidBlobType" | "SnapshotsPresent" | "LeaseIdMissing" => {
             return ErrorKind::Failure;
         }
@@ -94,7 +95,10 @@ fn hint_for(status: u16, code: &str) -> Option<&'static str> {
         ) => {
             "Allow it to read, create, write, delete, list and tag blobs: the role Storage Blob Data Contributor, or a signature with racwdlt."
         }
-        ("AuthorizationFailure", _) => "Allow this machine's address in the account's network rules.",
+        // Azure's word for a forbidden address, Azurite's for a wrong key.
+        ("AuthorizationFailure", _) => {
+            "Check the key or the signature in AZURE_STORAGE_CONNECTION_STRING, and that the account's network rules allow this machine."
+        }
         ("KeyBasedAuthenticationNotPermitted", _) => {
             "The account takes identities only; set AZURE_STORAGE_ACCOUNT instead."
         }
@@ -159,6 +163,7 @@ mod tests {
             (412, "ConditionNotMet", ErrorKind::Conflict),
             (409, "BlobImmutableDueToPolicy", ErrorKind::Denied),
             (409, "BlobArchived", ErrorKind::Failure),
+            (400, "InvalidHeaderValue", ErrorKind::Usage),
             (409, "ContainerBeingDeleted", ErrorKind::Unavailable),
             (400, "Md5Mismatch", ErrorKind::Integrity),
             (400, "InvalidBlockList", ErrorKind::Failure),
