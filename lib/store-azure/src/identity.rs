@@ -54,7 +54,7 @@ impl Chain {
             links.push(("the service principal", credential));
         }
         let workload = WorkloadIdentityCredentialOptions {
-            credential_options: ClientAssertionCredentialOptions { client_options: options(), ..Default::default() },
+            credential_options: ClientAssertionCredentialOptions { client_options: options() },
             client_id: principal.client.clone(),
             tenant_id: principal.tenant.clone(),
             ..Default::default()

@@ -208,7 +208,7 @@ fn of_ten_large_writers_one_wins_and_nothing_is_listed_after() {
             scope.spawn(move || {
                 let upload = begin(place, "object", &vec![number; 3 * PART]);
                 barrier.wait();
-                upload.and_then(|upload| upload.commit())
+                upload.and_then(Upload::commit)
             })
         };
         let writers: Vec<_> = (0..10).map(write).collect();
@@ -230,6 +230,26 @@ fn an_upload_that_ends_itself_spares_another_of_the_same_name() {
     must_be(&first.abort().unwrap_err(), ErrorKind::Failure, "its blocks stay until another upload");
     second.commit().unwrap();
     assert_eq!(place.read(&key("object"), 0..3 * PART as u64).unwrap(), other);
+    assert_eq!(place.open_uploads("").unwrap(), []);
+}
+
+#[test]
+fn an_abort_frees_the_blocks_that_come_after_it() {
+    let place = SERVER.store("late");
+    let mut upload = begin(&place, "object", &vec![1; 3 * PART]).unwrap();
+    let token = place.open_uploads("").unwrap().remove(0);
+    std::thread::scope(|scope| {
+        let abort = scope.spawn(|| place.abort_upload(&token));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !place.open_uploads("").unwrap().is_empty() {
+            assert!(std::time::Instant::now() < deadline, "the abort does nothing");
+        }
+        // When this returns, at least two of these blocks have arrived.
+        upload.write(&vec![2; 5 * PART]).unwrap();
+        abort.join().unwrap().unwrap();
+    });
+    assert_eq!(place.open_uploads("").unwrap(), []);
+    must_be(&upload.commit().unwrap_err(), ErrorKind::Failure, "its blocks are gone, as after an abort");
     assert_eq!(place.open_uploads("").unwrap(), []);
 }
 
