@@ -2,7 +2,7 @@
 # scripts as an environment variable.
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/vb/target
-export PATH := $(CARGO_TARGET_DIR)/release:$(PATH):$(HOME)/.cache/vb/python/bin
+export PATH := $(CARGO_TARGET_DIR)/release:$(PATH):$(HOME)/.cache/vb/python/bin:$(HOME)/.cache/vb/node/node_modules/.bin
 PREFIX ?= /usr/local
 
 COMMANDS = $(notdir $(wildcard bin/*))

@@ -12,7 +12,8 @@ umask 022
 here=$(cd "${0%/*}" && pwd)
 name=${0##*/}
 folder='' keeper='' child=''
-PATH=$PATH:${HOME:-/}/.cache/vb/python/bin # where scripts/setup puts the servers that come from PyPI
+# where scripts/setup puts the servers that come from PyPI and npm
+PATH=$PATH:${HOME:-/}/.cache/vb/python/bin:${HOME:-/}/.cache/vb/node/node_modules/.bin
 
 fail() {
     printf '%s: %s\n' "$name" "$1" >&2

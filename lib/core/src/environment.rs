@@ -44,8 +44,11 @@ variables! {
     AWS_ACCESS_KEY_ID: "The key's id; without it the SDK's own chain (profile, SSO, web identity, container, instance role) is asked.";
     #[secret] AWS_SECRET_ACCESS_KEY: "The secret of that key.";
     #[secret] AWS_SESSION_TOKEN: "The token of temporary credentials.";
-    #[secret] AZURE_STORAGE_CONNECTION_STRING: "The storage account and its key.";
+    #[secret] AZURE_STORAGE_CONNECTION_STRING: "The storage account with its key or a shared access signature, as Azure shows it.";
     AZURE_STORAGE_ACCOUNT: "The storage account, where no connection string is given; the identity comes from Entra ID.";
+    AZURE_TENANT_ID: "The tenant of a service principal.";
+    AZURE_CLIENT_ID: "The id of a service principal, or of the identity that the machine is to take.";
+    #[secret] AZURE_CLIENT_SECRET: "The secret of the service principal.";
     GOOGLE_APPLICATION_CREDENTIALS: "The file of the Google service account; without it the machine's default credentials are asked.";
     STORAGE_EMULATOR_HOST: "Another server that speaks Google Cloud Storage, such as http://127.0.0.1:4443; asked without credentials.";
     VB_SSH_KEY: "The private key for sftp:// stores; without it the agent and then the keys in ~/.ssh are tried.";

@@ -18,6 +18,9 @@ impl PartLimits {
     /// S3's: 8 MiB parts, four at once, so 40 MiB in memory and 78 GiB an object.
     pub const S3: Self = Self { most_parts: 10_000, part_bytes: 8 * MEBIBYTE, parallel: 4 };
 
+    /// Azure's: 50,000 blocks, of which the first holds one byte; 8 MiB each, so 390 GiB an object.
+    pub const AZURE: Self = Self { most_parts: 49_999, part_bytes: 8 * MEBIBYTE, parallel: 4 };
+
     /// The largest object that these parts can make, in bytes. What exceeds it goes on in a further object.
     #[must_use]
     pub fn largest_object_bytes(&self) -> u64 {

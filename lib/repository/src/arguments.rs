@@ -10,7 +10,7 @@ use vb_store::Store;
 /// Flattened into the arguments of every command that touches a store.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct StoreArguments {
-    /// Where the backups are: file:///folder, s3://bucket/prefix or sftp://user@host/folder
+    /// Where the backups are: file:///folder, s3://bucket/prefix, az://container/prefix, gs://bucket/prefix or sftp://host/folder
     ///
     /// Without it VB_STORE, else CLOUD_PROVIDER and its variables, else file://./backups.
     #[arg(long, value_name = "URL")]

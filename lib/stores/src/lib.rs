@@ -1,4 +1,5 @@
-//! Which store a URL's scheme means: the one list. A new provider is one line here and its name in the hint.
+//! Which store a URL's scheme means: the one list. A new provider is an arm here, a Cargo feature, and its name in the
+//! hint.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -6,6 +7,11 @@ use vb_core::environment::Environment;
 use vb_core::location::Location;
 use vb_core::{Error, Result};
 use vb_store::{LocalStore, RetryPolicy, Retrying, Store, Warn};
+#[cfg(feature = "azure")]
+use vb_store_azure::{AzureConfig, AzureStore};
+#[cfg(feature = "gcs")]
+use vb_store_gcs::{GcsConfig, GcsStore};
+#[cfg(feature = "s3")]
 use vb_store_s3::{S3Config, S3Store};
 #[cfg(feature = "sftp")]
 use vb_store_sftp::{SftpConfig, SftpStore};
@@ -17,6 +23,19 @@ use vb_store_sftp::{SftpConfig, SftpStore};
 pub fn open(location: &Location, environment: &Environment, warn: Warn) -> Result<Arc<dyn Store>> {
     match location.scheme.as_str() {
         "file" => Ok(Arc::new(LocalStore::new(&location.path))),
+        #[cfg(feature = "azure")]
+        "az" => {
+            let mut config = AzureConfig::new(location, environment)?;
+            config.warn = warn.clone();
+            Ok(retrying(AzureStore::open(config)?, warn))
+        }
+        #[cfg(feature = "gcs")]
+        "gs" => {
+            let mut config = GcsConfig::new(location, environment)?;
+            config.warn = warn.clone();
+            Ok(retrying(GcsStore::open(config)?, warn))
+        }
+        #[cfg(feature = "s3")]
         "s3" => {
             let mut config = S3Config::new(location, environment)?;
             config.warn = warn.clone();
@@ -25,11 +44,12 @@ pub fn open(location: &Location, environment: &Environment, warn: Warn) -> Resul
         #[cfg(feature = "sftp")]
         "sftp" => Ok(retrying(SftpStore::open(SftpConfig::new(location, environment)?)?, warn)),
         scheme => Err(Error::usage(format!("the store {location}: {scheme}:// is not known"))
-            .with_hint("Use a store that begins with file://, s3:// or sftp://.")),
+            .with_hint("Use a store that begins with file://, s3://, az://, gs:// or sftp://.")),
     }
 }
 
 /// What lies across a network is tried again.
+#[cfg(any(feature = "azure", feature = "gcs", feature = "s3", feature = "sftp"))]
 fn retrying<S: Store + 'static>(store: S, warn: Warn) -> Arc<dyn Store> {
     Arc::new(Retrying::new(Arc::new(store), RetryPolicy::default(), warn))
 }
@@ -41,16 +61,16 @@ mod tests {
     use vb_store::no_warning;
 
     fn open_url(url: &str) -> Result<Arc<dyn Store>> {
-        open(&Location::parse(url).unwrap(), &Environment::default(), no_warning())
+        let account = ("AZURE_STORAGE_CONNECTION_STRING".to_owned(), "UseDevelopmentStorage=true".to_owned());
+        open(&Location::parse(url).unwrap(), &Environment::new([account]), no_warning())
     }
 
     #[test]
     fn every_known_scheme_opens_and_says_its_url() {
-        for url in ["file:///srv/backups", "file://./backups", "s3://bucket", "s3://bucket/a/b"] {
-            assert_eq!(open_url(url).unwrap().describe(), url);
-        }
-        #[cfg(feature = "sftp")]
-        for url in ["sftp://me@host:2222/srv/backups", "sftp://host/~/backups"] {
+        let disk = ["file:///srv/backups", "file://./backups"];
+        let clouds = ["s3://bucket", "s3://bucket/a/b", "az://container/a", "gs://bucket/a"];
+        let servers = ["sftp://me@host:2222/srv/backups", "sftp://host/~/backups"];
+        for url in disk.into_iter().chain(clouds).chain(servers) {
             assert_eq!(open_url(url).unwrap().describe(), url);
         }
     }

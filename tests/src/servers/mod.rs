@@ -2,11 +2,13 @@
 //!
 //! A server goes when the test process goes, even by `kill -9`: its script waits for the end of a pipe that this process holds open.
 
+mod azure;
 mod held;
 mod postgres;
 mod s3;
 mod sftp;
 
+pub use azure::{Azurite, Container};
 pub use held::Variables;
 pub use postgres::{Database, Postgres};
 pub use s3::{Bucket, S3Server};

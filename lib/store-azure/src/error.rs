@@ -1,0 +1,196 @@
+//! What went wrong, in people's words: one line with the step and the cause, and the kind that decides what happens next.
+
+use azure_core::error::ErrorKind as Sdk;
+use azure_core::http::headers::HeaderName;
+use std::error::Error as StdError;
+use vb_core::{Error, ErrorKind};
+
+const IDENTITY_HINT: &str =
+    "Set AZURE_STORAGE_CONNECTION_STRING, or log in with az login, or give this machine an identity.";
+
+const UNREACHABLE_HINT: &str =
+    "Check the account's name and endpoint and the network, and that the server runs; then run it again.";
+
+/// The SDK's error as ours; `step` says what was tried.
+pub(crate) fn explain(step: &str, error: &azure_core::Error) -> Error {
+    match error.kind() {
+        Sdk::HttpResponse { status, raw_response, .. } => {
+            let answer = raw_response.as_deref();
+            let code = answer
+                .and_then(|answer| answer.headers().get_optional_string(&HeaderName::from_static("x-ms-error-code")));
+            let body = answer.map(|answer| String::from_utf8_lossy(answer.body())).unwrap_or_default();
+            from_answer(step, u16::from(*status), &code.unwrap_or_default(), message(&body).unwrap_or_default())
+        }
+        Sdk::Credential => {
+            Error::denied(format!("{step}: no identity: {}", words(&error.to_string()))).with_hint(IDENTITY_HINT)
+        }
+        Sdk::Connection | Sdk::Io => from_transport(step, error),
+        Sdk::DataConversion => Error::failure(format!(
+            "{step}: the server's answer cannot be understood: {}",
+            words(&deepest(error).to_string())
+        )),
+        _ => Error::failure(format!("{step}: {}", words(&deepest(error).to_string()))),
+    }
+}
+
+/// The text of an error document, which is XML with a message of several lines.
+fn message(body: &str) -> Option<&str> {
+    Some(body.split_once("<Message>")?.1.split_once("</Message>")?.0)
+}
+
+/// An answer's status and code, by "Blob Storage error codes" (Microsoft Learn). `HEAD` has a code but no words.
+fn from_answer(step: &str, status: u16, code: &str, message: &str) -> Error {
+    let kind = kind_of(status, code, message);
+    let cause = match (words(message).as_str(), code) {
+        ("", "") => format!("the server answered {status}"),
+        ("", code) => format!("the server answered {status} ({code})"),
+        (message, "") => message.to_owned(),
+        (message, code) => format!("{message} ({code})"),
+    };
+    let error = Error::new(kind, format!("{step}: {cause}"));
+    match hint_for(status, code) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+fn kind_of(status: u16, code: &str, message: &str) -> ErrorKind {
+    match code {
+        "Md5Mismatch" | "InvalidMd5" | "Crc64Mismatch" | "InvalidRange" => return ErrorKind::Integrity,
+        // Azurite's word for Md5Mismatch.
+        "InvalidOperation" if message.contains("MD5") => return ErrorKind::Integrity,
+        "BlobImmutableDueToPolicy" | "BlobImmutableDueToLegalHold" | "PublicAccessNotPermitted" => {
+            return ErrorKind::Denied;
+        }
+        "ContainerBeingDeleted" | "AccountBeingCreated" | "OperationTimedOut" | "ServerBusy" => {
+            return ErrorKind::Unavailable;
+        }
+        "InvalidHeaderValue" => return ErrorKind::Usage,
+        "BlobArchived" | "BlobBeingRehydrated" | "InvalidBlobType" | "SnapshotsPresent" | "LeaseIdMissing" => {
+            return ErrorKind::Failure;
+        }
+        _ => {}
+    }
+    match status {
+        301 | 302 | 307 => ErrorKind::Usage,
+        401 | 403 => ErrorKind::Denied,
+        404 => ErrorKind::NotFound,
+        409 | 412 => ErrorKind::Conflict,
+        416 => ErrorKind::Integrity,
+        // 501 says that it never will.
+        408 | 429 | 500 | 502..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Failure,
+    }
+}
+
+fn hint_for(status: u16, code: &str) -> Option<&'static str> {
+    Some(match (code, status) {
+        ("ContainerNotFound", _) => "Make the container first, or check its name and the account.",
+        ("AuthenticationFailed" | "InvalidAuthenticationInfo", _) => {
+            "Check the key or the signature in AZURE_STORAGE_CONNECTION_STRING, its end, and this machine's clock."
+        }
+        (
+            "AuthorizationPermissionMismatch" | "AuthorizationServiceMismatch" | "AuthorizationResourceTypeMismatch",
+            _,
+        ) => {
+            "Allow it to read, create, write, delete, list and tag blobs: the role Storage Blob Data Contributor, or a signature with racwdlt."
+        }
+        // Azure's word for a forbidden address, Azurite's for a wrong key.
+        ("AuthorizationFailure", _) => {
+            "Check the key or the signature in AZURE_STORAGE_CONNECTION_STRING, and that the account's network rules allow this machine."
+        }
+        ("KeyBasedAuthenticationNotPermitted", _) => {
+            "The account takes identities only; set AZURE_STORAGE_ACCOUNT instead."
+        }
+        ("BlobArchived" | "BlobBeingRehydrated", _) => {
+            "The object is in the archive tier; rehydrate it with az storage blob set-tier first."
+        }
+        ("BlobImmutableDueToPolicy" | "BlobImmutableDueToLegalHold", _) => {
+            "It is locked; try again when the lock has ended."
+        }
+        ("SnapshotsPresent", _) => "Delete the object's snapshots first.",
+        ("InvalidHeaderValue", _) => {
+            "Check VB_STORAGE_CLASS, VB_KMS_KEY and VB_LOCK_DAYS against what the account allows."
+        }
+        (_, 401 | 403) => "Allow it to read, create, write, delete, list and tag blobs in this container.",
+        _ => return None,
+    })
+}
+
+/// No answer came, or it broke off: the cause lies at the end of the chain.
+fn from_transport(step: &str, error: &(dyn StdError + 'static)) -> Error {
+    let cause = words(&deepest(error).to_string());
+    if cause.contains("certificate") {
+        return Error::failure(format!("{step}: the server's identity is not proven: {cause}"))
+            .with_hint("Set SSL_CERT_FILE to the authority that signed the server's certificate.");
+    }
+    Error::unavailable(format!("{step}: {cause}")).with_hint(UNREACHABLE_HINT)
+}
+
+fn deepest<'error>(error: &'error (dyn StdError + 'static)) -> &'error (dyn StdError + 'static) {
+    std::iter::successors(Some(error), |link| (**link).source()).last().unwrap_or(error)
+}
+
+/// One line, lower case at its beginning, without a full stop, the system's error number or what looks like a signature.
+pub(crate) fn words(text: &str) -> String {
+    let text = text.lines().next().unwrap_or_default();
+    let text = text.split(" (os error").next().unwrap_or_default().trim_end_matches('.');
+    let text = match text.split_once("sig=") {
+        Some((before, _)) => format!("{before}sig=…"),
+        None => text.to_owned(),
+    };
+    let second_is_lower = text.chars().nth(1).is_none_or(|letter| !letter.is_uppercase());
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) if second_is_lower => first.to_lowercase().chain(letters).collect(),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_and_their_kinds() {
+        let table = [
+            (404, "ContainerNotFound", ErrorKind::NotFound),
+            (404, "BlobNotFound", ErrorKind::NotFound),
+            (404, "", ErrorKind::NotFound),
+            (403, "AuthenticationFailed", ErrorKind::Denied),
+            (401, "InvalidAuthenticationInfo", ErrorKind::Denied),
+            (409, "BlobAlreadyExists", ErrorKind::Conflict),
+            (412, "ConditionNotMet", ErrorKind::Conflict),
+            (409, "BlobImmutableDueToPolicy", ErrorKind::Denied),
+            (409, "BlobArchived", ErrorKind::Failure),
+            (400, "InvalidHeaderValue", ErrorKind::Usage),
+            (409, "ContainerBeingDeleted", ErrorKind::Unavailable),
+            (400, "Md5Mismatch", ErrorKind::Integrity),
+            (400, "InvalidBlockList", ErrorKind::Failure),
+            (416, "InvalidRange", ErrorKind::Integrity),
+            (503, "ServerBusy", ErrorKind::Unavailable),
+            (500, "OperationTimedOut", ErrorKind::Unavailable),
+            (429, "", ErrorKind::Unavailable),
+            (501, "", ErrorKind::Failure),
+        ];
+        for (status, code, kind) in table {
+            assert_eq!(kind_of(status, code, ""), kind, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn an_answer_reads_as_one_line() {
+        let body =
+            "<Error><Code>X</Code><Message>The specified container does not exist.\nRequestId:1</Message></Error>";
+        let error = from_answer("storing a", 404, "ContainerNotFound", message(body).unwrap());
+        assert_eq!(error.to_string(), "storing a: the specified container does not exist (ContainerNotFound)");
+        assert!(error.hint().is_some());
+        assert_eq!(from_answer("storing a", 500, "", "").to_string(), "storing a: the server answered 500");
+    }
+
+    #[test]
+    fn words_lose_signatures() {
+        assert_eq!(words("No route to https://a/b?sv=1&sig=secret"), "no route to https://a/b?sv=1&sig=…");
+        assert_eq!(words("Connection refused (os error 111)"), "connection refused");
+    }
+}

@@ -1,0 +1,229 @@
+//! A stream on its way: gathered to equal parts; a single request if it fits into one part, else blocks and their list.
+
+use crate::AzureStore;
+use crate::abort::{self, Others};
+use crate::block::UploadId;
+use crate::call::{call, limit, with_retries};
+use crate::parts::{Destination, Parts};
+use crate::store::Shared;
+use azure_storage_blob::models::{BlockBlobClientCommitBlockListOptions, BlockLookupList};
+use bytes::{Bytes, BytesMut};
+use std::time::Duration;
+use vb_core::key::Key;
+use vb_core::{Error, ErrorKind, Result};
+use vb_store::{Facts, OnOpen, OpenUpload, Stored, Upload, find_own, random_u64};
+
+/// The service puts up to 50,000 blocks together before it answers.
+const COMMIT_LIMIT: Duration = Duration::from_secs(600);
+
+pub(crate) struct AzureUpload {
+    store: AzureStore,
+    key: Key,
+    metadata: Facts,
+    /// Taken when the first block is sent.
+    on_open: Option<OnOpen>,
+    /// The part that is being filled.
+    gathered: BytesMut,
+    blocks: Option<(UploadId, Parts)>,
+}
+
+impl AzureUpload {
+    pub(crate) fn new(store: AzureStore, key: Key, metadata: Facts, on_open: OnOpen) -> Self {
+        Self { store, key, metadata, on_open: Some(on_open), gathered: BytesMut::new(), blocks: None }
+    }
+
+    fn part_bytes(&self) -> usize {
+        usize::try_from(self.store.0.config.limits.part_bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Sends the first block if that has not been done. It holds one byte, for a block cannot be empty: with it the
+    /// upload comes into being, and without it no commit succeeds, so an abort at any later moment is final.
+    fn begin(&mut self) -> Result<()> {
+        if self.blocks.is_some() {
+            return Ok(());
+        }
+        let shared = &self.store.0;
+        let id = UploadId::new(chrono::Utc::now(), random_u64());
+        let mut parts = Parts::new(shared.destination(&self.key, id), shared.config.limits.parallel);
+        let opened = shared.runtime.block_on(parts.open(self.gathered.split_to(1).freeze()));
+        // By now the block may have arrived, even if the answer did not.
+        self.blocks = Some((id, parts));
+        let open = OpenUpload { key: self.key.clone(), id: id.to_string(), begun_at: id.begun_at() };
+        let recorded = opened.and_then(|()| self.on_open.take().map_or(Ok(()), |on_open| on_open(&open)));
+        recorded.or_else(|error| {
+            self.release()?;
+            Err(error)
+        })
+    }
+
+    /// Hands the gathered part over.
+    fn send_gathered(&mut self) -> Result<()> {
+        self.begin()?;
+        let bytes = std::mem::take(&mut self.gathered).freeze();
+        let shared = &self.store.0;
+        let Some((_, parts)) = &mut self.blocks else { return Ok(()) };
+        if parts.begun() > shared.config.limits.most_parts {
+            let largest = shared.config.limits.largest_object_bytes();
+            return Err(Error::failure(format!("storing {}: it is longer than {largest} bytes", self.key)));
+        }
+        // A last part of one byte went with the first block.
+        if !bytes.is_empty() {
+            let spare = shared.runtime.block_on(parts.send(bytes, shared.runtime.handle()))?;
+            self.gathered = spare.unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn commit_blocks(&mut self) -> Result<Stored> {
+        self.send_gathered()?;
+        let shared = self.store.0.clone();
+        let Some((_, parts)) = &mut self.blocks else { return Err(Error::failure("no block was sent")) };
+        let (names, whole) = shared.runtime.block_on(parts.finish())?;
+        let metadata = &self.metadata;
+        shared.commit(&self.store, &self.key, whole, || {
+            shared.commit_list(&self.key, names.clone(), whole, Some(metadata))
+        })
+    }
+
+    fn commit_small(&mut self) -> Result<Stored> {
+        let bytes = std::mem::take(&mut self.gathered).freeze();
+        let sent = Stored { size_bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) };
+        let shared = &self.store.0;
+        let put = || async { shared.put(&self.key, Bytes::clone(&bytes), Some(&self.metadata)).await.map(|_| ()) };
+        shared.commit(&self.store, &self.key, sent, put)
+    }
+
+    /// Frees what the server holds.
+    fn release(&mut self) -> Result<()> {
+        let Some((id, mut parts)) = self.blocks.take() else { return Ok(()) };
+        let shared = &self.store.0;
+        shared.runtime.block_on(async {
+            parts.stop().await;
+            abort::abort(shared, &self.key, Some(id), Others::Spare).await
+        })
+    }
+}
+
+impl Upload for AzureUpload {
+    fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let part_bytes = self.part_bytes();
+        while !bytes.is_empty() {
+            // A full part waits until more comes: a stream of exactly one part needs no blocks.
+            if self.gathered.len() == part_bytes {
+                self.send_gathered()?;
+            }
+            if self.gathered.capacity() == 0 {
+                self.gathered.reserve(part_bytes);
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(part_bytes - self.gathered.len()));
+            self.gathered.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<Stored> {
+        if self.blocks.is_none() {
+            return self.commit_small();
+        }
+        let stored = self.commit_blocks()?;
+        self.blocks = None;
+        Ok(stored)
+    }
+
+    fn abort(mut self: Box<Self>) -> Result<()> {
+        self.release()
+    }
+}
+
+impl Drop for AzureUpload {
+    /// A failure leaves blocks, which [`vb_store::Store::open_uploads`] finds later.
+    fn drop(&mut self) {
+        let _ = self.release();
+    }
+}
+
+impl Shared {
+    fn destination(&self, key: &Key, id: UploadId) -> Destination {
+        Destination {
+            blob: self.blob(key).block_blob_client(),
+            key: self.full_key(key.as_str()),
+            id,
+            encryption_scope: self.config.storing.encryption_scope.clone(),
+            policy: self.config.policy,
+            warn: self.config.warn.clone(),
+        }
+    }
+
+    /// Makes an object visible: tries again, and where an answer may have been lost looks whether the object is there.
+    fn commit<F>(&self, store: &AzureStore, key: &Key, sent: Stored, mut attempt: impl FnMut() -> F) -> Result<Stored>
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let mut answer_lost = false;
+        let result = self.runtime.block_on(with_retries(&self.config.policy, &self.config.warn, |again| {
+            answer_lost |= again;
+            attempt()
+        }));
+        let Err(error) = result else { return Ok(sent) };
+        let may_be_ours = answer_lost || error.kind() == ErrorKind::Unavailable;
+        if may_be_ours && find_own(store, key, sent).is_ok_and(|own| own.is_some()) {
+            return Ok(sent);
+        }
+        Err(error)
+    }
+
+    /// One create-only request that turns these blocks into an object. `data` is what goes into the tier.
+    async fn commit_list(&self, key: &Key, names: Vec<Vec<u8>>, whole: Stored, data: Option<&Facts>) -> Result<()> {
+        let step = format!("committing {key}");
+        let list = BlockLookupList { uncommitted: Some(names), ..BlockLookupList::default() };
+        let list = list.try_into().map_err(|cause| crate::error::explain(&step, &cause))?;
+        let (until, mode) = self.lock();
+        let options = BlockBlobClientCommitBlockListOptions {
+            encryption_scope: self.config.storing.encryption_scope.clone(),
+            if_none_match: Some("*".into()),
+            immutability_policy_expiry: until,
+            immutability_policy_mode: mode,
+            metadata: data.map(|facts| self.metadata(facts, whole)),
+            tier: data.and_then(|_| self.config.storing.tier.clone()),
+            ..BlockBlobClientCommitBlockListOptions::default()
+        };
+        let blob = self.blob(key).block_blob_client();
+        let result = call(&step, COMMIT_LIMIT, blob.commit_block_list(list, Some(options))).await;
+        let Err(error) = result else { return Ok(()) };
+        let discarded = error.to_string().contains("InvalidBlockList");
+        if error.kind() == ErrorKind::Conflict || discarded {
+            self.refuse_existing(key).await?;
+        }
+        match error.kind() {
+            // Only an abort's marker was in the way, which goes at once.
+            ErrorKind::Conflict => Err(Error::unavailable(error.to_string())),
+            _ if discarded => Err(Error::failure(format!("{step}: its blocks are gone, as after an abort"))),
+            _ => Err(error),
+        }
+    }
+
+    /// The same as [`Shared::put`] in two requests.
+    pub(crate) async fn put_as_block(
+        &self,
+        key: &Key,
+        bytes: Bytes,
+        whole: Stored,
+        data: Option<&Facts>,
+    ) -> Result<Stored> {
+        let (id, mut names) = (UploadId::new(chrono::Utc::now(), random_u64()), Vec::new());
+        if !bytes.is_empty() {
+            let blob = self.blob(key).block_blob_client();
+            names.push(id.block(0));
+            let request = blob.stage_block(&names[0], whole.size_bytes, bytes.into(), None);
+            call(&format!("storing {key}"), limit(whole.size_bytes), request).await?;
+        }
+        match self.commit_list(key, names, whole, data).await {
+            Ok(()) => Ok(whole),
+            Err(error) => {
+                let _ = abort::abort(self, key, Some(id), Others::Spare).await; // the first error is the one to report
+                Err(error)
+            }
+        }
+    }
+}
