@@ -18,6 +18,9 @@ impl PartLimits {
     /// S3's: 8 MiB parts, four at once, so 40 MiB in memory and 78 GiB an object.
     pub const S3: Self = Self { most_parts: 10_000, part_bytes: 8 * MEBIBYTE, parallel: 4 };
 
+    /// Google Cloud Storage's: 16 MiB parts one after the other, so 32 MiB in memory, and its 5 TiB an object.
+    pub const GCS: Self = Self { most_parts: 327_680, part_bytes: 16 * MEBIBYTE, parallel: 1 };
+
     /// The largest object that these parts can make, in bytes. What exceeds it goes on in a further object.
     #[must_use]
     pub fn largest_object_bytes(&self) -> u64 {

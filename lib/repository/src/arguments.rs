@@ -10,7 +10,7 @@ use vb_store::Store;
 /// Flattened into the arguments of every command that touches a store.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct StoreArguments {
-    /// Where the backups are: file:///folder or s3://bucket/prefix
+    /// Where the backups are: file:///folder, gs://bucket/prefix or s3://bucket/prefix
     ///
     /// Without it VB_STORE, else CLOUD_PROVIDER and its variables, else file://./backups.
     #[arg(long, value_name = "URL")]

@@ -6,6 +6,9 @@ use vb_core::environment::Environment;
 use vb_core::location::Location;
 use vb_core::{Error, Result};
 use vb_store::{LocalStore, RetryPolicy, Retrying, Store, Warn};
+#[cfg(feature = "gcs")]
+use vb_store_gcs::{GcsConfig, GcsStore};
+#[cfg(feature = "s3")]
 use vb_store_s3::{S3Config, S3Store};
 
 /// The store at this place. Speaks to no server yet; `warn` hears of whatever is tried again later.
@@ -15,13 +18,20 @@ use vb_store_s3::{S3Config, S3Store};
 pub fn open(location: &Location, environment: &Environment, warn: Warn) -> Result<Arc<dyn Store>> {
     match location.scheme.as_str() {
         "file" => Ok(Arc::new(LocalStore::new(&location.path))),
+        #[cfg(feature = "gcs")]
+        "gs" => {
+            let mut config = GcsConfig::new(location, environment)?;
+            config.warn = warn.clone();
+            Ok(retrying(GcsStore::open(config)?, warn))
+        }
+        #[cfg(feature = "s3")]
         "s3" => {
             let mut config = S3Config::new(location, environment)?;
             config.warn = warn.clone();
             Ok(retrying(S3Store::open(config)?, warn))
         }
         scheme => Err(Error::usage(format!("the store {location}: {scheme}:// is not known"))
-            .with_hint("Use a store that begins with file:// or s3://.")),
+            .with_hint("Use a store that begins with file://, gs:// or s3://.")),
     }
 }
 
@@ -42,7 +52,7 @@ mod tests {
 
     #[test]
     fn every_known_scheme_opens_and_says_its_url() {
-        for url in ["file:///srv/backups", "file://./backups", "s3://bucket", "s3://bucket/a/b"] {
+        for url in ["file:///srv/backups", "file://./backups", "gs://bucket/a", "s3://bucket", "s3://bucket/a/b"] {
             assert_eq!(open_url(url).unwrap().describe(), url);
         }
     }
