@@ -4,6 +4,7 @@ use crate::GcsConfig;
 use crate::call::limit;
 use crate::credentials::Tokens;
 use crate::error::{explain, from_answer};
+use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::redirect::Policy;
@@ -18,7 +19,7 @@ const GOOGLE: &str = "https://storage.googleapis.com";
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long an answer may make no progress at all.
+/// How long an answer may make no progress at all. Not reqwest's own limit: that one counts while a part is being sent.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest description that is read: a page of a listing has less than one.
@@ -40,7 +41,7 @@ impl Client {
     pub(crate) fn new(config: &GcsConfig) -> Result<Self> {
         // Fails only if one is installed already. Google's library asks for the process's own.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(STALL_TIMEOUT);
+        let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
         // 308 means something else here.
         let http = builder.redirect(Policy::none()).user_agent(concat!("vb/", env!("CARGO_PKG_VERSION"))).build();
         let http = http.map_err(|error| explain("preparing TLS", error))?;
@@ -129,10 +130,10 @@ pub(crate) async fn refusal(step: &str, answer: Response) -> Error {
 
 /// The body, but not more than one piece beyond what was promised.
 pub(crate) async fn collect(step: &str, mut answer: Response, promised: u64) -> Result<Vec<u8>> {
-    let expected = answer.content_length().unwrap_or_default().min(promised);
-    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
+    let told = answer.content_length();
+    let mut bytes = Vec::with_capacity(usize::try_from(told.unwrap_or_default().min(promised)).unwrap_or_default());
     let receive = async {
-        while let Some(piece) = answer.chunk().await.map_err(|error| explain(step, error))? {
+        while let Some(piece) = next_piece(step, &mut answer).await? {
             bytes.extend_from_slice(&piece);
             if bytes.len() as u64 > promised {
                 return Err(Error::integrity(format!("{step}: more than {promised} bytes came")));
@@ -140,10 +141,17 @@ pub(crate) async fn collect(step: &str, mut answer: Response, promised: u64) -> 
         }
         Ok(())
     };
-    let limit = limit(expected);
+    let limit = limit(told.unwrap_or(promised).min(promised));
     match tokio::time::timeout(limit, receive).await {
         Ok(received) => received.map(|()| bytes),
         Err(_) => Err(Error::unavailable(format!("{step}: it took longer than {} s", limit.as_secs()))),
+    }
+}
+
+async fn next_piece(step: &str, answer: &mut Response) -> Result<Option<Bytes>> {
+    match tokio::time::timeout(STALL_TIMEOUT, answer.chunk()).await {
+        Ok(piece) => piece.map_err(|error| explain(step, error)),
+        Err(_) => Err(Error::unavailable(format!("{step}: nothing came for {} s", STALL_TIMEOUT.as_secs()))),
     }
 }
 

@@ -126,6 +126,8 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
     use vb_core::ErrorKind;
 
     fn tokens(file: &str, content: &str) -> Result<Tokens> {
@@ -154,6 +156,52 @@ mod tests {
     fn without_a_file_it_is_the_machine() {
         let source = Source { named: None, gcloud: Some(PathBuf::from("/no/such/file")) };
         assert!(Tokens::new(&source).unwrap().file.is_none());
+    }
+
+    fn headers(tokens: &Tokens) -> Vec<Result<HeaderMap>> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { vec![tokens.headers().await, tokens.headers().await] })
+    }
+
+    #[test]
+    fn a_service_account_signs_its_own_token() {
+        let openssl = ["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
+        let key = std::process::Command::new("openssl").args(openssl).output().unwrap();
+        assert!(key.status.success(), "{}", String::from_utf8_lossy(&key.stderr));
+        let file = serde_json::json!({
+            "type": "service_account", "project_id": "p", "private_key_id": "1", "client_email": "vb@p.iam.gserviceaccount.com",
+            "private_key": String::from_utf8(key.stdout).unwrap(),
+        });
+        let answer = headers(&tokens("service", &file.to_string()).unwrap()).remove(0).unwrap();
+        let token = answer["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
+        assert_eq!(token.split('.').count(), 3, "{token}");
+    }
+
+    /// Google's library would repeat its first failure.
+    #[test]
+    fn after_a_failure_the_next_try_asks_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/token", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let token = r#"{"access_token": "t", "token_type": "Bearer", "expires_in": 3600}"#;
+            for (status, body) in [("503 Later", "secret-words"), ("200 OK", token)] {
+                let (mut client, _) = listener.accept().unwrap();
+                let _ = client.read(&mut [0; 4096]).unwrap();
+                let length = body.len();
+                write!(client, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+                    .unwrap();
+            }
+        });
+        let file = serde_json::json!({
+            "type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r", "token_uri": url,
+        });
+        let mut answers = headers(&tokens("refresh", &file.to_string()).unwrap());
+        server.join().unwrap();
+        assert_eq!(answers.remove(1).unwrap()["authorization"], "Bearer t");
+        let error = answers.remove(0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("503") && !error.to_string().contains("secret-words"), "{error}");
     }
 
     #[test]
