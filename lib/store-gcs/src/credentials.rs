@@ -46,7 +46,7 @@ impl Source {
         let existing = || self.gcloud.clone().filter(|path| path.is_file());
         let Some(path) = self.named.clone().or_else(existing) else { return Ok(None) };
         let step = format!("reading the credentials in {}", path.display());
-        let text = std::fs::read(&path).map_err(|cause| Error::io(&step, cause))?;
+        let text = std::fs::read(&path).map_err(|cause| Error::io(&step, cause).with_hint(HINT))?;
         // The parser's words could show a piece of a key.
         let json: Value = serde_json::from_slice(&text)
             .map_err(|cause| Error::usage(format!("{step}: line {} is no JSON", cause.line())).with_hint(HINT))?;
@@ -104,7 +104,7 @@ impl Tokens {
         };
         // Made anew for the next try: the library would repeat its error for a while, or for ever.
         *self.current.lock().await = None;
-        Err(failure)
+        Err(if self.file.is_some() { failure } else { failure.during("there is no credentials file") })
     }
 
     async fn current(&self) -> Result<Credentials> {
