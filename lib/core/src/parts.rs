@@ -20,6 +20,8 @@ impl PartLimits {
 
     /// Azure's: 50,000 blocks, of which the first holds one byte; 8 MiB each, so 390 GiB an object.
     pub const AZURE: Self = Self { most_parts: 49_999, part_bytes: 8 * MEBIBYTE, parallel: 4 };
+    /// Google Cloud Storage's: 16 MiB parts one after the other, so 32 MiB in memory, and its 5 TiB an object.
+    pub const GCS: Self = Self { most_parts: 327_680, part_bytes: 16 * MEBIBYTE, parallel: 1 };
 
     /// The largest object that these parts can make, in bytes. What exceeds it goes on in a further object.
     #[must_use]

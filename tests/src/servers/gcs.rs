@@ -1,0 +1,105 @@
+//! A server that speaks Google Cloud Storage for the whole test binary, and a bucket of its own for each test. Checks speak to it
+//! through `curl`, so that no code of ours is both what is tested and what tests.
+
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::Value;
+
+use super::Variables;
+use super::held::Held;
+
+/// A running fake-gcs-server: it keeps conditions, storage classes, metadata and retention.
+#[derive(Debug)]
+pub struct GcsServer {
+    held: Held,
+}
+
+impl GcsServer {
+    /// The server that all tests of this binary share.
+    ///
+    /// # Errors
+    /// What the script said, when the server did not start.
+    pub fn shared() -> Result<&'static Self> {
+        static SHARED: OnceLock<Result<GcsServer, String>> = OnceLock::new();
+        SHARED
+            .get_or_init(|| Held::start("fakegcs").map(|held| Self { held }).map_err(|error| format!("{error:#}")))
+            .as_ref()
+            .map_err(|error| anyhow!("{error}"))
+    }
+
+    /// Makes an empty bucket that nobody else uses; `label` makes its name readable (lower case, digits, `-`).
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub fn create_bucket(&self, label: &str) -> Result<GcsBucket> {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let name = format!("{label}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut variables = self.held.variables().clone();
+        variables.insert("BACKUP_BUCKET".into(), name.clone());
+        let url = self.held.variable("STORAGE_EMULATOR_HOST")?.to_owned();
+        let bucket = GcsBucket { name, url, variables };
+        let body = format!("{{\"name\": \"{}\"}}", bucket.name);
+        bucket
+            .curl(&["--data", &body], "?project=test")
+            .with_context(|| format!("creating the bucket {}", bucket.name))?;
+        Ok(bucket)
+    }
+}
+
+/// A bucket that one test has to itself. It goes with its server.
+#[derive(Debug)]
+pub struct GcsBucket {
+    name: String,
+    url: String,
+    variables: Variables,
+}
+
+impl GcsBucket {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The variables that lead a command to this bucket: `STORAGE_EMULATOR_HOST`, `BACKUP_BUCKET`.
+    #[must_use]
+    pub fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    /// What the server says of each object, in the order of their names; at most the 1000 that one answer holds.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub fn objects(&self) -> Result<Vec<Value>> {
+        let answer = self.curl(&[], &format!("/{}/o", self.name))?;
+        let answer: Value = serde_json::from_slice(&answer).context("reading the list of objects")?;
+        Ok(answer["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// The names of its objects, sorted.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        let mut names: Vec<_> =
+            self.objects()?.iter().filter_map(|object| Some(object["name"].as_str()?.to_owned())).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn curl(&self, arguments: &[&str], path: &str) -> Result<Vec<u8>> {
+        let url = format!("{}/storage/v1/b{path}", self.url);
+        let mut curl = Command::new("curl");
+        curl.args(["--fail-with-body", "--silent", "--show-error", "--max-time", "60", "--noproxy", "*"]);
+        curl.args(["--header", "content-type: application/json"]).args(arguments).arg(&url);
+        let output =
+            curl.output().context("starting curl\nhint: Run scripts/setup test, which installs what is missing.")?;
+        let (error, body) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        ensure!(output.status.success(), "{url}: {} {body}", error.trim());
+        Ok(output.stdout)
+    }
+}
