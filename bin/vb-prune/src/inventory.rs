@@ -29,7 +29,8 @@ pub(crate) fn sha256(backups: &[Backup]) -> Result<String> {
     order.sort_by(|left, right| left.id.cmp(&right.id));
     let mut digest = Digest::default();
     for backup in order {
-        let line = serde_json::to_vec(backup).map_err(|cause| Error::failure(format!("hashing the listing: {cause}")))?;
+        let line =
+            serde_json::to_vec(backup).map_err(|cause| Error::failure(format!("hashing the listing: {cause}")))?;
         digest.update(&line);
         digest.update(b"\n");
     }
@@ -84,7 +85,9 @@ mod tests {
     const DONE: &str = r#"{"command":"vb-ls","event":"done","count":2,"size_bytes":7}"#;
 
     fn line(id: &str) -> String {
-        format!(r#"{{"event":"backup","id":"{id}","set":"w","kind":"full","created_at":"2026-11-21T03:15:00Z","objects":[]}}"#)
+        format!(
+            r#"{{"event":"backup","id":"{id}","set":"w","kind":"full","created_at":"2026-11-21T03:15:00Z","objects":[]}}"#
+        )
     }
 
     fn read(lines: &[&str]) -> std::result::Result<usize, String> {

@@ -104,9 +104,13 @@ impl PlanFile {
             false => std::fs::read(path),
         };
         let bytes = bytes.map_err(|cause| Error::io(&step, cause))?;
-        let plan: Self = serde_json::from_slice(&bytes).map_err(|cause| Error::integrity(format!("{step}: {cause}")))?;
+        let plan: Self =
+            serde_json::from_slice(&bytes).map_err(|cause| Error::integrity(format!("{step}: {cause}")))?;
         if plan.format != FORMAT {
-            return Err(Error::integrity(format!("{step}: it has format {}, this program reads {FORMAT}", plan.format)));
+            return Err(Error::integrity(format!(
+                "{step}: it has format {}, this program reads {FORMAT}",
+                plan.format
+            )));
         }
         Ok(plan)
     }

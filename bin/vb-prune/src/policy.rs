@@ -1,12 +1,10 @@
 //! The retention policy: from the options, and without any from the variables of older programs.
 
 use crate::preset::Preset;
-use vb_core::environment::{
-    BACKUP_RETENTION_DAYS, BACKUP_RETENTION_MONTHS, BACKUP_RETENTION_WEEKS, Environment, Variable,
-};
+use vb_core::environment::Environment;
 use vb_core::fact::Level;
 use vb_core::label::Kind;
-use vb_core::retention::{Age, GroupBy, Period, Policy, Rule, UNLIMITED};
+use vb_core::retention::{self, Age, GroupBy, Period, Policy, Rule};
 use vb_core::{Error, Result};
 
 /// What to keep. A backup that any rule keeps is kept.
@@ -98,7 +96,7 @@ impl KeepArguments {
     pub(crate) fn policy(&self, environment: &Environment) -> Result<Policy> {
         let mut rules = self.rules();
         if rules.is_empty() {
-            rules = from_environment(environment)?;
+            rules = retention::rules_from(environment)?;
         }
         if rules.is_empty() {
             return Err(Error::usage("nothing says what to keep").with_hint(
@@ -123,11 +121,14 @@ impl KeepArguments {
             self.keep_within_yearly,
         ];
         let preset = |period| self.preset.and_then(|preset| preset.most(period));
-        let newest = Period::ALL.into_iter().zip(counts).filter_map(|(of_each, most)| {
-            Some(Rule::Newest { of_each, most: most.or_else(|| preset(of_each))? })
-        });
-        let newest_within =
-            Period::ALL.into_iter().zip(ages).filter_map(|(of_each, age)| Some(Rule::NewestWithin { of_each, age: age? }));
+        let newest = Period::ALL
+            .into_iter()
+            .zip(counts)
+            .filter_map(|(of_each, most)| Some(Rule::Newest { of_each, most: most.or_else(|| preset(of_each))? }));
+        let newest_within = Period::ALL
+            .into_iter()
+            .zip(ages)
+            .filter_map(|(of_each, age)| Some(Rule::NewestWithin { of_each, age: age? }));
         let lasts = [self.keep_last, self.keep_at_least];
         let mut rules: Vec<Rule> = lasts.into_iter().flatten().map(Rule::Last).collect();
         rules.extend(newest);
@@ -143,28 +144,8 @@ fn tag_list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
 }
 
-fn from_environment(environment: &Environment) -> Result<Vec<Rule>> {
-    let number = |(of_each, variable): (Period, Variable)| match environment.get(variable) {
-        None => Ok(None),
-        Some(text) => number(text.trim()).map(|most| Some(Rule::Newest { of_each, most })).map_err(|_| {
-            Error::usage(format!("{} is {text:?}, which is no number", variable.name))
-                .with_hint("Set it to the number of backups to keep, or unset it.")
-        }),
-    };
-    let variables = [
-        (Period::Day, BACKUP_RETENTION_DAYS),
-        (Period::Week, BACKUP_RETENTION_WEEKS),
-        (Period::Month, BACKUP_RETENTION_MONTHS),
-    ];
-    let rules: Vec<Option<Rule>> = variables.into_iter().map(number).collect::<Result<_>>()?;
-    Ok(rules.into_iter().flatten().collect())
-}
-
 fn number(text: &str) -> std::result::Result<usize, String> {
-    match text {
-        "unlimited" => Ok(UNLIMITED),
-        _ => text.parse().map_err(|_| "give a number or \"unlimited\"".to_owned()),
-    }
+    retention::parse_number(text).ok_or_else(|| "give a number or \"unlimited\"".to_owned())
 }
 
 fn level(text: &str) -> std::result::Result<Level, String> {
@@ -173,7 +154,10 @@ fn level(text: &str) -> std::result::Result<Level, String> {
 }
 
 fn kind(text: &str) -> std::result::Result<Kind, String> {
-    [Kind::Full, Kind::Incremental].into_iter().find(|kind| kind.name() == text).ok_or_else(|| "full or incremental".to_owned())
+    [Kind::Full, Kind::Incremental]
+        .into_iter()
+        .find(|kind| kind.name() == text)
+        .ok_or_else(|| "full or incremental".to_owned())
 }
 
 fn group_by(text: &str) -> std::result::Result<GroupBy, String> {
@@ -185,72 +169,5 @@ fn group_by(text: &str) -> std::result::Result<GroupBy, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::Parser;
-    use vb_core::ErrorKind;
-
-    #[derive(Debug, Parser)]
-    struct Options {
-        #[command(flatten)]
-        keep: KeepArguments,
-    }
-
-    fn environment(values: &[(&str, &str)]) -> Environment {
-        Environment::new(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
-    }
-
-    fn options(line: &str) -> std::result::Result<KeepArguments, clap::Error> {
-        let words = std::iter::once("vb-prune").chain(line.split_whitespace());
-        Options::try_parse_from(words).map(|options| options.keep)
-    }
-
-    fn rules(line: &str) -> Vec<Rule> {
-        options(line).unwrap().policy(&environment(&[])).unwrap().rules
-    }
-
-    fn newest(of_each: Period, most: usize) -> Rule {
-        Rule::Newest { of_each, most }
-    }
-
-    #[test]
-    fn options_go_before_variables_and_do_not_mix() {
-        let variables = environment(&[("BACKUP_RETENTION_DAYS", "30"), ("BACKUP_RETENTION_MONTHS", "12")]);
-        let policy = options("--require-level 2").unwrap().policy(&variables).unwrap();
-        assert_eq!(policy.rules, [newest(Period::Day, 30), newest(Period::Month, 12)]);
-        assert_eq!(policy.require_level, Level::Decoded);
-        let policy = options("--keep-weekly 4 --keep-within 2d").unwrap().policy(&variables).unwrap();
-        assert_eq!(policy.rules, [newest(Period::Week, 4), Rule::Within(Age::days(2))]);
-    }
-
-    #[test]
-    fn presets_are_a_beginning() {
-        assert_eq!(rules("--preset daily-30"), [newest(Period::Day, 30)]);
-        let gfs = [newest(Period::Day, 14), newest(Period::Week, 4), newest(Period::Month, 12)];
-        assert_eq!(rules("--preset gfs --keep-daily 14"), gfs);
-    }
-
-    #[test]
-    fn every_rule_has_its_option() {
-        let tags = |tags: &[&str]| Rule::Tagged(tags.iter().map(|tag| (*tag).to_owned()).collect());
-        assert_eq!(rules("--keep-tag a,b --keep-tag c"), [tags(&["a", "b"]), tags(&["c"])]);
-        assert_eq!(rules("--older-than 30d --keep-at-least 5"), [Rule::Last(5), Rule::NotOlder(Age::days(30))]);
-        let within = Rule::NewestWithin { of_each: Period::Week, age: Age::days(365) };
-        assert_eq!(rules("--keep-within-weekly 365d --keep-yearly unlimited"), [newest(Period::Year, UNLIMITED), within]);
-        let policy = options("--keep-last 1 --kind full --group-by set,kind").unwrap().policy(&environment(&[])).unwrap();
-        assert_eq!((policy.kind, policy.group_by), (Some(Kind::Full), GroupBy::SetAndKind));
-    }
-
-    #[test]
-    fn no_policy_is_refused_and_so_is_half_of_one() {
-        for variables in [&[][..], &[("BACKUP_RETENTION_DAYS", "thirty")]] {
-            let error = options("--kind full").unwrap().policy(&environment(variables)).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Usage);
-        }
-        for bad in
-            ["--keep-within 30", "--keep-last -1", "--keep-at-least 3", "--require-level 5", "--group-by host", "--kind x"]
-        {
-            assert!(options(bad).is_err(), "{bad}");
-        }
-    }
-}
+#[path = "policy_tests.rs"]
+mod tests;

@@ -78,7 +78,8 @@ impl<'run> Run<'run> {
             }
             if self.record(result, removal.size_bytes) {
                 self.totals.removed += 1;
-                let reasons = going.get(removal.id.as_str()).map(|verdict| verdict.reasons.as_slice()).unwrap_or_default();
+                let reasons =
+                    going.get(removal.id.as_str()).map(|verdict| verdict.reasons.as_slice()).unwrap_or_default();
                 let (id, size_bytes) = (&removal.id, removal.size_bytes);
                 let fields = json!({ "id": id, "reasons": reasons, "size_bytes": size_bytes, "dry_run": self.dry_run });
                 self.session.event("remove", &fields)?;
@@ -120,8 +121,11 @@ impl<'run> Run<'run> {
             let were = if removed + swept == 1 { "was" } else { "were" };
             let deletions = count(failed.len(), "deletion");
             let reason = if failed.len() == 1 { first.clone() } else { format!("the first: {first}") };
-            return Err(Error::new(ErrorKind::Partial, format!("{deletions} failed ({reason}); {done} {were} removed"))
-                .with_hint("What failed is still there; run it again when the store allows it, and it goes on."));
+            return Err(Error::new(
+                ErrorKind::Partial,
+                format!("{deletions} failed ({reason}); {done} {were} removed"),
+            )
+            .with_hint("What failed is still there; run it again when the store allows it, and it goes on."));
         }
         let fields = json!({
             "store": self.store.describe(),

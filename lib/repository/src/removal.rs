@@ -57,8 +57,7 @@ fn removal(manifest: &Manifest, found: &[&ObjectInfo]) -> Result<Removal> {
     let key = naming::manifest_key(&manifest.set, &manifest.id)?;
     let size_bytes = found.iter().map(|object| object.size_bytes).sum();
     let place = |key: &Key| manifest.objects.iter().position(|object| object.key == *key);
-    let mut objects: Vec<Key> =
-        found.iter().map(|object| object.key.clone()).filter(|other| *other != key).collect();
+    let mut objects: Vec<Key> = found.iter().map(|object| object.key.clone()).filter(|other| *other != key).collect();
     objects.sort_by_cached_key(|key| place(key).unwrap_or(usize::MAX));
     Ok(Removal { id: manifest.id.clone(), base: manifest.base.clone(), manifest: key, objects, size_bytes })
 }

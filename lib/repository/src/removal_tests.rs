@@ -77,10 +77,12 @@ fn removed(locked: &'static str, kind: ErrorKind) -> (Vec<String>, Option<Error>
     };
     let error = remove(&store, &removal).err();
     let mut left = Vec::new();
-    store.list("", &mut |object| {
-        left.push(object.key.file_name().trim_start_matches("w_20261121_010000").to_owned());
-        Ok(())
-    }).unwrap();
+    store
+        .list("", &mut |object| {
+            left.push(object.key.file_name().trim_start_matches("w_20261121_010000").to_owned());
+            Ok(())
+        })
+        .unwrap();
     if left.iter().any(|name| name == "_metadata.json") {
         assert_eq!(store.read_small(&key("_metadata.json"), 99).unwrap(), b"_metadata.json");
     }

@@ -13,7 +13,7 @@ use vb_tests::command::Command;
 use vb_tests::place::Place;
 
 const HOSTS: usize = 8;
-const SNAPSHOTS_OF_A_HOST: usize = 25;
+const SNAPSHOTS_OF_A_HOST: usize = 20;
 /// Each is a policy on a history of every host: a thousand and more pairs.
 const POLICIES: usize = 130;
 const TAGS: usize = 12;
@@ -63,7 +63,9 @@ impl Restic {
         let work = || -> Result<()> {
             while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let (host, time, tags) = (&one.host, &one.time, one.tags.join(","));
-                self.run(&format!("backup --quiet --host {host} --time '{time}' --tag '{tags}' file"))?.run()?.succeeded()?;
+                self.run(&format!("backup --quiet --host {host} --time '{time}' --tag '{tags}' file"))?
+                    .run()?
+                    .succeeded()?;
             }
             Ok(())
         };
@@ -170,8 +172,7 @@ fn restic_and_vb_keep_the_same_backups() {
     let (restic, seed) = (Restic::new().unwrap(), chance.seed());
     let all = histories(&mut chance);
     restic.store(&all).unwrap();
-    let cases: Vec<(String, String)> =
-        (0..POLICIES).map(|_| (filter(&mut chance), policy(&mut chance))).collect();
+    let cases: Vec<(String, String)> = (0..POLICIES).map(|_| (filter(&mut chance), policy(&mut chance))).collect();
     let (next, removed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let compare = || {
         while let Some((filter, policy)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {

@@ -73,7 +73,7 @@ fn a_plan_is_made_without_a_store_and_carried_out_once() {
     assert_eq!(run.event("vb-prune", "done").unwrap()["kept"], 5);
     assert_eq!((stock.days().unwrap(), stock.files().unwrap()), (vec![5, 6, 7, 8, 9], 10));
     let again = stock.run("vb-prune --apply plan.json").unwrap().exited(5).unwrap();
-    assert!(again.stderr_text().contains("9 then, 5 now"), "{}", again.stderr_text());
+    assert!(again.stderr_text().contains("9 backups then, 5 now"), "{}", again.stderr_text());
     let done = stock.run("vb-prune --plan --store file://./backups --keep-last 3").unwrap().succeeded().unwrap();
     let plan: Value = serde_json::from_str(done.stdout_text()).unwrap();
     assert_eq!(plan["remove"], json!([]), "the second time nothing goes");
@@ -89,7 +89,11 @@ fn a_plan_is_refused_when_the_listing_or_the_plan_has_changed() {
         stock.run("vb-prune --apply plan.json").unwrap().exited(5).unwrap();
         assert_eq!(stock.files().unwrap(), before);
     }
-    stock.run(&format!("{plan} | sed '0,/w_2026010[1-9]/s//w_20260109/' | vb-prune --apply -")).unwrap().exited(6).unwrap();
+    stock
+        .run(&format!("{plan} | sed '0,/w_2026010[1-9]/s//w_20260109/' | vb-prune --apply -"))
+        .unwrap()
+        .exited(6)
+        .unwrap();
     stock.run(&format!("{plan} | head -c 300 | vb-prune --apply -")).unwrap().exited(6).unwrap();
 }
 
@@ -111,9 +115,10 @@ fn pins_stay_with_all_that_they_stand_on() {
 #[test]
 fn damage_and_missing_verification_count_for_nothing() {
     let stock = Stock::new().unwrap();
-    let verified = |day: u32| fs::write(stock.path(&format!("{}_verified_2_20260201_000000.json", id(day))), "{}").unwrap();
+    let verified =
+        |day: u32| fs::write(stock.path(&format!("{}_verified_2_20260201_000000.json", id(day))), "{}").unwrap();
     fs::write(stock.path(&format!("{}_damaged_2_20260201_000000.json", id(9))), "{}").unwrap();
-    [2, 3].map(verified);
+    [2, 3].into_iter().for_each(verified);
     stock.run("vb-prune --keep-last 1 --require-level 2").unwrap().succeeded().unwrap();
     assert_eq!(stock.days().unwrap(), [3, 4, 5, 6, 7, 8, 9]);
     stock.run("vb-prune --keep-last 1").unwrap().succeeded().unwrap();

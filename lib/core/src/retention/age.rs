@@ -76,7 +76,10 @@ fn parse(text: &str) -> Option<Age> {
 impl fmt::Display for Age {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(self.years, 'y'), (self.months, 'm'), (self.days, 'd'), (self.hours, 'h')];
-        units.iter().filter(|(number, _)| *number > 0).try_for_each(|(number, unit)| write!(formatter, "{number}{unit}"))
+        units
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .try_for_each(|(number, unit)| write!(formatter, "{number}{unit}"))
     }
 }
 
@@ -100,7 +103,8 @@ mod tests {
 
     #[test]
     fn ages_are_read_as_restic_reads_them() {
-        for (text, shown) in [("1y5m7d2h", "1y5m7d2h"), ("36h", "36h"), ("8w", "56d"), ("2h1d", "1d2h"), ("1w1d", "8d")] {
+        for (text, shown) in [("1y5m7d2h", "1y5m7d2h"), ("36h", "36h"), ("8w", "56d"), ("2h1d", "1d2h"), ("1w1d", "8d")]
+        {
             assert_eq!(text.parse::<Age>().unwrap().to_string(), shown);
         }
         for bad in ["", "30", "d", "-1d", "0d", "0y0h", "1s", "1 d", "999999999999999999w", "999999999w", "3ö"] {
@@ -110,9 +114,8 @@ mod tests {
 
     #[test]
     fn calendar_arithmetic_carries_days_over() {
-        let before = |age: &str, at: &str| {
-            crate::time::seconds(age.parse::<Age>().unwrap().before(at.parse().unwrap()))
-        };
+        let before =
+            |age: &str, at: &str| crate::time::seconds(age.parse::<Age>().unwrap().before(at.parse().unwrap()));
         assert_eq!(before("1m", "2026-10-31T03:15:00Z"), "2026-10-01T03:15:00Z");
         assert_eq!(before("1y1m1d1h", "2026-01-01T00:30:00Z"), "2024-11-29T23:30:00Z");
         assert_eq!(before("1y", "2028-02-29T00:00:00Z"), "2027-03-01T00:00:00Z");

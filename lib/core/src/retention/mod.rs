@@ -21,7 +21,7 @@ pub use age::Age;
 pub use backup::Backup;
 pub use period::Period;
 pub use plan::{Verdict, plan};
-pub use policy::{GroupBy, Policy};
+pub use policy::{GroupBy, Policy, parse_number, rules_from};
 pub use reason::Reason;
 pub use rule::{Rule, UNLIMITED};
 pub use standing::Standing;

@@ -55,7 +55,11 @@ pub fn plan<'all>(backups: &'all [Backup], policy: &'all Policy, now: Instant) -
     for group in bare {
         refuse_bare(group, backups, &decisions)?;
     }
-    Ok(groups.into_iter().flatten().map(|place| verdict(&backups[place], standings[place], &mut decisions[place])).collect())
+    Ok(groups
+        .into_iter()
+        .flatten()
+        .map(|place| verdict(&backups[place], standings[place], &mut decisions[place]))
+        .collect())
 }
 
 /// The places of each history's backups, the newest first.
@@ -143,8 +147,9 @@ fn keep_bases<'all>(backups: &'all [Backup], places: &Places<'all>, decisions: &
 fn refuse_bare(group: &[usize], backups: &[Backup], decisions: &[Decision]) -> Result<()> {
     let Some(goes) = group.iter().find(|place| !decisions[**place].keeps()) else { return Ok(()) };
     let set = &backups[*goes].set;
-    Err(Error::usage(format!("no rule of the policy keeps anything of {set}, so nothing was removed"))
-        .with_hint("Add a rule that keeps something of every set, such as --keep-last 1, or name other sets with --set."))
+    Err(Error::usage(format!("no rule of the policy keeps anything of {set}, so nothing was removed")).with_hint(
+        "Add a rule that keeps something of every set, such as --keep-last 1, or name other sets with --set.",
+    ))
 }
 
 fn verdict<'all>(backup: &'all Backup, standing: Standing<'all>, decision: &mut Decision<'all>) -> Verdict<'all> {

@@ -1,7 +1,11 @@
 //! A policy: rules, and to what they apply.
 
 use super::backup::Backup;
-use super::rule::Rule;
+use super::period::Period;
+use super::rule::{Rule, UNLIMITED};
+use crate::environment::{
+    BACKUP_RETENTION_DAYS, BACKUP_RETENTION_MONTHS, BACKUP_RETENTION_WEEKS, Environment, Variable,
+};
 use crate::fact::Level;
 use crate::label::Kind;
 use crate::{Error, Result};
@@ -55,4 +59,30 @@ impl Policy {
     pub(super) fn group<'all>(&self, backup: &'all Backup) -> (&'all str, Option<&'static str>) {
         (&backup.set, (self.group_by == GroupBy::SetAndKind).then(|| backup.kind.name()))
     }
+}
+
+/// The rules of `BACKUP_RETENTION_DAYS`, `_WEEKS` and `_MONTHS`; none of them is set: no rules.
+///
+/// # Errors
+/// A usage error if one of them is no number.
+pub fn rules_from(environment: &Environment) -> Result<Vec<Rule>> {
+    let rule = |(of_each, variable): (Period, Variable)| {
+        let text = environment.get(variable)?;
+        Some(parse_number(text).map(|most| Rule::Newest { of_each, most }).ok_or_else(|| {
+            Error::usage(format!("{} is {text:?}, which is no number", variable.name))
+                .with_hint("Set it to the number of backups to keep, or unset it.")
+        }))
+    };
+    let variables = [
+        (Period::Day, BACKUP_RETENTION_DAYS),
+        (Period::Week, BACKUP_RETENTION_WEEKS),
+        (Period::Month, BACKUP_RETENTION_MONTHS),
+    ];
+    variables.into_iter().filter_map(rule).collect()
+}
+
+/// How many a rule keeps: a number, or `unlimited`.
+#[must_use]
+pub fn parse_number(text: &str) -> Option<usize> {
+    if text == "unlimited" { Some(UNLIMITED) } else { text.trim().parse().ok() }
 }

@@ -54,9 +54,14 @@ fn months_without_a_backup_use_up_nothing() {
 
 #[test]
 fn every_backup_has_its_reasons() {
-    let mut all =
-        ["2027-01-01T00:00:00Z", "2026-11-20T12:00:00Z", "2026-11-20T00:00:00Z", "2026-11-19T00:00:00Z", "2026-10-01T00:00:00Z"]
-            .map(full);
+    let mut all = [
+        "2027-01-01T00:00:00Z",
+        "2026-11-20T12:00:00Z",
+        "2026-11-20T00:00:00Z",
+        "2026-11-19T00:00:00Z",
+        "2026-10-01T00:00:00Z",
+    ]
+    .map(full);
     all[4].tags.push("monthly".to_owned());
     let mut policy = Policy::of(vec![newest(Period::Day, 1), Rule::Tagged(vec!["monthly".to_owned()])]);
     assert_eq!(
@@ -85,12 +90,16 @@ fn every_backup_has_its_reasons() {
 
 #[test]
 fn unverified_backups_displace_nothing_and_may_become_good() {
-    let mut all = ["2026-11-20T00:00:00Z", "2026-11-19T00:00:00Z", "2026-11-18T00:00:00Z", "2026-11-17T00:00:00Z"].map(full);
+    let mut all =
+        ["2026-11-20T00:00:00Z", "2026-11-19T00:00:00Z", "2026-11-18T00:00:00Z", "2026-11-17T00:00:00Z"].map(full);
     all[2].level = Level::Decoded;
     let policy = Policy { require_level: Level::Decoded, ..Policy::of(vec![Rule::Last(1)]) };
     let plan = judged(&all, &policy, "2026-11-21T00:00:00Z");
     assert_eq!(plan[0], "+1120_000000: last; counts for nothing: verified only to L0");
-    assert_eq!(plan[2..], ["+1118_000000: last 1", "-1117_000000: last: a newer one is kept; counts for nothing: verified only to L0"]);
+    assert_eq!(
+        plan[2..],
+        ["+1118_000000: last 1", "-1117_000000: last: a newer one is kept; counts for nothing: verified only to L0"]
+    );
 }
 
 #[test]
