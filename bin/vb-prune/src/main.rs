@@ -1,34 +1,42 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod inventory;
+mod pin;
+mod plan_file;
 mod policy;
+mod preset;
+mod run;
 mod sweep;
+mod words;
 
 use clap::Parser;
+use plan_file::{Basis, PlanFile};
 use policy::KeepArguments;
+use run::Run;
+use rustix::fs::FileType;
 use serde_json::json;
-use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use vb_core::environment::VB_SET;
-use vb_core::manifest::Manifest;
-use vb_core::retention::{self, Verdict};
-use vb_core::{Error, ErrorKind, Result, naming, time};
+use vb_core::retention::{self, Backup, Verdict};
+use vb_core::{Error, Result, naming};
 use vb_pipe::{Command, CommonArguments, Done, EXIT_CODES, Session};
-use vb_repository::removal::{self, Removal};
-use vb_repository::{Listing, StoreArguments, list, words};
-use vb_store::Store;
+use vb_repository::{Listing, StoreArguments, list};
 
 const EXAMPLES: &str = "\
 Examples:
   vb-prune --keep-daily 30 --dry-run
-  vb-prune --keep-last 3 --keep-daily 14 --keep-weekly 8 --keep-monthly 24
-  vb-prune --set verification --keep-within 30d
+  vb-prune --preset gfs --require-level 2 --max-delete 50
+  vb-prune --older-than 30d --keep-at-least 5
+  vb-ls --store s3://backups | vb-prune --plan --keep-last 3 --keep-monthly 24 > plan.json
+  vb-prune --store s3://backups --apply plan.json
+  vb-prune --pin verification_20261121_031500
 ";
 
 /// Remove the backups that the retention policy no longer wants, and what unfinished runs have left
 ///
-/// A backup on which a kept one stands is kept, and so is the newest of each set.
+/// Only a good backup uses up a rule. A backup on which a kept one stands is kept, and so is the newest good one of each set.
 #[derive(Debug, Parser)]
 #[command(name = "vb-prune", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Prune {
@@ -42,6 +50,28 @@ struct Prune {
     #[arg(long, value_name = "NAME")]
     set: Option<String>,
 
+    /// Print what would be done, and why, as a JSON document, and do nothing
+    ///
+    /// Without --store the listing is what vb-ls prints into a pipe or file on standard input.
+    #[arg(long, group = "mode")]
+    plan: bool,
+
+    /// Carry out this plan if the listing is still the one that it was made from; - is standard input
+    #[arg(long, value_name = "PLAN", group = "mode", conflicts_with_all = ["KeepArguments", "set"])]
+    apply: Option<PathBuf>,
+
+    /// Keep these backups and all that they stand on, whatever the policy, until they are unpinned
+    #[arg(long, value_name = "ID", num_args = 1.., group = "mode", conflicts_with_all = ["KeepArguments", "set"])]
+    pin: Vec<String>,
+
+    /// Leave these backups to the policy again
+    #[arg(long, value_name = "ID", num_args = 1.., group = "mode", conflicts_with_all = ["KeepArguments", "set"])]
+    unpin: Vec<String>,
+
+    /// Remove nothing if more than N backups would go
+    #[arg(long, value_name = "N")]
+    max_delete: Option<usize>,
+
     #[command(flatten)]
     common: CommonArguments,
 }
@@ -54,26 +84,112 @@ impl Command for Prune {
     }
 
     fn stdout_carries_data(&self) -> bool {
-        false
+        self.plan
     }
 
     fn run(self, session: &Session) -> anyhow::Result<Done> {
+        let done = match &self.apply {
+            Some(path) => self.apply(session, path),
+            None if !self.pin.is_empty() => {
+                pin::pin(session, &*self.store.open(session)?, &self.pin, self.common.dry_run)
+            }
+            None if !self.unpin.is_empty() => {
+                pin::unpin(session, &*self.store.open(session)?, &self.unpin, self.common.dry_run)
+            }
+            None if self.plan => self.plan(session),
+            None => self.prune(session),
+        };
+        Ok(done?)
+    }
+}
+
+impl Prune {
+    fn prune(&self, session: &Session) -> Result<Done> {
         let policy = self.keep.policy(session.environment())?;
-        let set = self.set.as_deref().or(session.environment().get(VB_SET));
+        let set = self.chosen_set(session)?;
+        let store = self.store.open(session)?;
+        let listing = list(&*store, set)?;
+        refuse_holes(session, &listing)?;
+        let backups = inventory::of_listing(&listing);
+        let verdicts = retention::plan(&backups, &policy, session.now())?;
+        self.refuse_too_many(&verdicts)?;
+        Run::new(session, &store, self.common.dry_run).carry_out(&listing, &verdicts, set)
+    }
+
+    fn plan(&self, session: &Session) -> Result<Done> {
+        let policy = self.keep.policy(session.environment())?;
+        let set = self.chosen_set(session)?;
+        let backups = self.backups(session, set)?;
+        let now = session.now();
+        let verdicts = retention::plan(&backups, &policy, now)?;
+        self.refuse_too_many(&verdicts)?;
+        let basis = Basis::of(&backups, set)?;
+        plan_file::write(std::io::stdout().lock(), &basis, &policy, now, &verdicts)?;
+        let (stays, goes): (Vec<&Verdict>, Vec<&Verdict>) = verdicts.iter().partition(|verdict| verdict.keeps);
+        let freed_bytes: u64 = goes.iter().map(|verdict| verdict.backup.size_bytes).sum();
+        let fields = json!({
+            "listing_sha256": basis.sha256,
+            "kept": stays.len(),
+            "removed": goes.len(),
+            "freed_bytes": freed_bytes,
+            "dry_run": true,
+        });
+        let going = words::count(goes.len(), "backup");
+        let freed = vb_repository::words::bytes(freed_bytes);
+        session.done(&fields, format!("the plan keeps {} and would remove {going} ({freed})", stays.len()))
+    }
+
+    fn apply(&self, session: &Session, path: &Path) -> Result<Done> {
+        let plan = PlanFile::read(path)?;
+        let set = plan.listing.set.as_deref();
         set.map_or(Ok(()), naming::check_set)?;
         let store = self.store.open(session)?;
         let listing = list(&*store, set)?;
         refuse_holes(session, &listing)?;
-        let verdicts = retention::plan(&listing.backups, &policy, session.now())?;
-        let going: HashSet<&str> =
-            verdicts.iter().filter(|verdict| !verdict.keeps()).map(|verdict| verdict.id.as_str()).collect();
-        let plan = removal::plan(&listing, &going)?;
-        let mut run = Run { session, store: &store, dry_run: self.common.dry_run, totals: Totals::default() };
-        run.report_kept(&listing.backups, &verdicts)?;
-        run.remove(&plan)?;
-        run.sweep(&listing, set)?;
-        Ok(run.conclude()?)
+        let backups = inventory::of_listing(&listing);
+        plan.check_listing(&Basis::of(&backups, set)?)?;
+        let verdicts = retention::plan(&backups, &plan.policy, plan.planned_at)?;
+        plan.check_removals(&verdicts)?;
+        self.refuse_too_many(&verdicts)?;
+        Run::new(session, &store, self.common.dry_run).carry_out(&listing, &verdicts, set)
     }
+
+    /// Of the store, or as `vb-ls` tells them on standard input.
+    fn backups(&self, session: &Session, set: Option<&str>) -> Result<Vec<Backup>> {
+        if self.store.store.is_none() && somebody_pipes() {
+            let mut backups = inventory::of_lines(std::io::stdin().lock())?;
+            backups.retain(|backup| set.is_none_or(|set| backup.set == set));
+            return Ok(backups);
+        }
+        let listing = list(&*self.store.open(session)?, set)?;
+        refuse_holes(session, &listing)?;
+        Ok(inventory::of_listing(&listing))
+    }
+
+    fn chosen_set<'all>(&'all self, session: &'all Session) -> Result<Option<&'all str>> {
+        let set = self.set.as_deref().or(session.environment().get(VB_SET));
+        set.map_or(Ok(()), naming::check_set)?;
+        Ok(set)
+    }
+
+    fn refuse_too_many(&self, verdicts: &[Verdict]) -> Result<()> {
+        let going = verdicts.iter().filter(|verdict| !verdict.keeps).count();
+        match self.max_delete.filter(|most| going > *most) {
+            None => Ok(()),
+            Some(most) => {
+                let going = words::count(going, "backup");
+                Err(Error::failure(format!("{going} would go, and --max-delete allows {most}; nothing was removed"))
+                    .with_hint("Look at the reasons with --plan; if they are right, raise --max-delete."))
+            }
+        }
+    }
+}
+
+/// Whether standard input is something that `vb-ls` may have written: not a terminal, not `/dev/null`, not closed.
+fn somebody_pipes() -> bool {
+    let status = rustix::fs::fstat(rustix::stdio::stdin());
+    let what = status.map(|status| FileType::from_raw_mode(status.st_mode));
+    what.is_ok_and(|what| matches!(what, FileType::Fifo | FileType::RegularFile | FileType::Socket))
 }
 
 /// A policy that does not see every backup must not decide about any.
@@ -82,116 +198,9 @@ fn refuse_holes(session: &Session, listing: &Listing) -> Result<()> {
     if listing.unreadable.is_empty() {
         return Ok(());
     }
-    let count = listing.unreadable.len();
-    Err(Error::integrity(format!("{count} manifests could not be read, so nothing was removed"))
+    let count = words::count(listing.unreadable.len(), "manifest");
+    Err(Error::integrity(format!("{count} could not be read, so nothing was removed"))
         .with_hint("Restore or delete what the warnings name, then run it again."))
-}
-
-/// What was done, or in a dry run would be.
-#[derive(Debug, Default)]
-pub(crate) struct Totals {
-    kept: usize,
-    removed: usize,
-    swept: usize,
-    freed_bytes: u64,
-    failed: usize,
-}
-
-/// One run: decisions are made, now they are carried out.
-pub(crate) struct Run<'run> {
-    session: &'run Session,
-    store: &'run Arc<dyn Store>,
-    dry_run: bool,
-    totals: Totals,
-}
-
-impl Run<'_> {
-    /// A status line and a sentence for each backup that stays.
-    fn report_kept(&mut self, backups: &[Manifest], verdicts: &[Verdict]) -> Result<()> {
-        let by_id: HashMap<&str, &Manifest> = backups.iter().map(|one| (one.id.as_str(), one)).collect();
-        for verdict in verdicts.iter().filter(|verdict| verdict.keeps()) {
-            self.totals.kept += 1;
-            let manifest = by_id.get(verdict.id.as_str());
-            let fields = json!({
-                "id": verdict.id,
-                "reasons": verdict.reasons,
-                "created_at": manifest.map(|manifest| time::seconds(manifest.created_at)),
-                "size_bytes": manifest.map(|manifest| manifest.size_bytes()),
-                "dry_run": self.dry_run,
-            });
-            self.session.event("keep", &fields)?;
-            self.session.tell(&format!("keep {} ({})", verdict.id, verdict.reasons.join(", ")));
-        }
-        Ok(())
-    }
-
-    /// What stands on a backup goes before it; if that fails, the backup stays, so that no chain is broken.
-    fn remove(&mut self, plan: &[Removal]) -> Result<()> {
-        let mut still_needed: HashSet<&str> = HashSet::new();
-        for removal in plan {
-            let needed = still_needed.contains(removal.id.as_str());
-            let result = match needed {
-                true => {
-                    Err(Error::failure(format!("removing {}: a backup that stands on it is still there", removal.id)))
-                }
-                false if self.dry_run => Ok(()),
-                false => removal::remove(&**self.store, removal),
-            };
-            if result.is_err() {
-                still_needed.extend(removal.base.as_deref());
-            }
-            let done = self.record(result, removal.size_bytes);
-            self.totals.removed += usize::from(done);
-            if done {
-                let fields = json!({
-                    "id": removal.id,
-                    "reasons": ["no rule keeps it"],
-                    "size_bytes": removal.size_bytes,
-                    "dry_run": self.dry_run,
-                });
-                self.session.event("remove", &fields)?;
-                let verb = if self.dry_run { "would remove" } else { "removed" };
-                self.session.tell(&format!("{verb} {} ({})", removal.id, words::bytes(removal.size_bytes)));
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts a step; one that failed is a warning and stops no other.
-    fn record(&mut self, result: Result<()>, freed_bytes: u64) -> bool {
-        match result {
-            Ok(()) => {
-                self.totals.freed_bytes += freed_bytes;
-                true
-            }
-            Err(error) => {
-                self.totals.failed += 1;
-                self.session.warn(&error.to_string());
-                false
-            }
-        }
-    }
-
-    fn conclude(self) -> Result<Done> {
-        let Totals { kept, removed, swept, freed_bytes, failed } = self.totals;
-        if failed > 0 {
-            let message = format!("{failed} deletions failed; {removed} backups and {swept} leftovers were removed");
-            return Err(Error::new(ErrorKind::Partial, message).with_hint("Run it again; it goes on where it stopped."));
-        }
-        let fields = json!({
-            "store": self.store.describe(),
-            "kept": kept,
-            "removed": removed,
-            "swept": swept,
-            "freed_bytes": freed_bytes,
-            "dry_run": self.dry_run,
-        });
-        let verb = if self.dry_run { "would remove" } else { "removed" };
-        let freed = words::bytes(freed_bytes);
-        let place = self.store.describe();
-        self.session
-            .done(&fields, format!("kept {kept}, {verb} {removed} backups and {swept} leftovers ({freed}) in {place}"))
-    }
 }
 
 fn main() -> ExitCode {

@@ -1,6 +1,6 @@
 //! Sweeping what unfinished runs have left, once it is a day old.
 
-use crate::Run;
+use crate::run::Run;
 use serde_json::json;
 use vb_core::time::{self, Instant};
 use vb_core::{Error, Result};

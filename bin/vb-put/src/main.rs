@@ -56,6 +56,10 @@ struct Put {
     #[arg(long, value_name = "FILE")]
     mark: Option<PathBuf>,
 
+    /// Call it this, for vb-prune --keep-tag; may be given several times
+    #[arg(long, value_name = "TAG[,TAG…]", value_delimiter = ',', value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    tag: Vec<String>,
+
     /// Store a stream although nothing proves that it is whole
     #[arg(long)]
     unproven: bool,
@@ -135,7 +139,8 @@ impl Put {
         let size_bytes = end.size_bytes;
         let insistence = Insistence { unproven: self.unproven, allow_empty: self.allow_empty };
         let (proof, label) = conclusion::prove(end, insistence)?;
-        let label = name.settle(label, &seen, |words| session.warn(words))?;
+        let mut label = name.settle(label, &seen, |words| session.warn(words))?;
+        label.tags.extend(self.tag.iter().cloned());
         if label.is_nothing_new() && !self.allow_empty {
             drop(upload);
             return nothing_new(session, &*store, &label, size_bytes);

@@ -91,6 +91,9 @@ pub struct Label {
     /// The SHA-256 of the columns' names and types: another one means another shape.
     #[serde(default)]
     pub schema_sha256: Option<String>,
+    /// What the user calls it: short words without commas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// How the first of our commands in the pipe knew that what it read was whole. A seal proves no more than that.
     #[serde(default)]
     pub proof: Proof,
@@ -115,6 +118,7 @@ impl Label {
             continues: false,
             records: None,
             schema_sha256: None,
+            tags: Vec::new(),
             proof: Proof::Unproven,
             stages: Vec::new(),
         }

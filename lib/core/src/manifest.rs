@@ -58,6 +58,9 @@ pub struct Manifest {
     pub schema_sha256: Option<String>,
     /// The objects, in the order in which they make up the stream.
     pub objects: Vec<Object>,
+    /// What the user calls it, for retention by tag.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// How we know that it is whole.
     pub proof: Proof,
     /// The `done` line of every stage.
@@ -85,6 +88,7 @@ impl Manifest {
             records: label.records,
             schema_sha256: label.schema_sha256,
             objects,
+            tags: label.tags,
             proof,
             stages: label.stages,
             complete: true,
@@ -143,6 +147,7 @@ impl Manifest {
             continues: self.continues,
             records: self.records,
             schema_sha256: self.schema_sha256.clone(),
+            tags: self.tags.clone(),
             proof: self.proof,
             stages: self.stages.clone(),
         }

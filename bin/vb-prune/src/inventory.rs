@@ -1,0 +1,124 @@
+//! What is judged: the backups of a store, or those that lines of `vb-ls` tell, and the digest of either.
+
+use serde::Deserialize;
+use std::collections::{HashMap, HashSet};
+use std::io::BufRead;
+use vb_core::fact::Fact;
+use vb_core::retention::Backup;
+use vb_core::{Error, Result};
+use vb_pipe::digest::Digest;
+use vb_repository::{Listing, listing};
+
+/// The backups of a listing with the later facts about them.
+pub(crate) fn of_listing(listing: &Listing) -> Vec<Backup> {
+    let mut facts: HashMap<&str, Vec<Fact>> = HashMap::new();
+    for object in &listing.objects {
+        match Fact::parse(&object.key) {
+            // A copy of our names in somebody else's folder says nothing.
+            Some((id, fact)) if listing::id_of(&object.key) == Some(id) => facts.entry(id).or_default().push(fact),
+            _ => {}
+        }
+    }
+    let facts_of = |id: &str| facts.get(id).map(Vec::as_slice).unwrap_or_default();
+    listing.backups.iter().map(|manifest| Backup::new(manifest, facts_of(&manifest.id))).collect()
+}
+
+/// The digest of everything that a plan depends on: the same for a store and for the lines of its `vb-ls`.
+pub(crate) fn sha256(backups: &[Backup]) -> Result<String> {
+    let mut order: Vec<&Backup> = backups.iter().collect();
+    order.sort_by(|left, right| left.id.cmp(&right.id));
+    let mut digest = Digest::default();
+    for backup in order {
+        let line =
+            serde_json::to_vec(backup).map_err(|cause| Error::failure(format!("hashing the listing: {cause}")))?;
+        digest.update(&line);
+        digest.update(b"\n");
+    }
+    Ok(digest.sha256())
+}
+
+/// What every line of `vb-ls` has, and what its last one has.
+#[derive(Deserialize)]
+struct Line<'text> {
+    event: &'text str,
+    count: Option<usize>,
+    message: Option<String>,
+}
+
+/// Reads the lines of `vb-ls`, up to its `done` line, which proves that none is missing.
+///
+/// # Errors
+/// An integrity error if they end early, are not those of a whole listing, or name a backup twice.
+pub(crate) fn of_lines(input: impl BufRead) -> Result<Vec<Backup>> {
+    let (mut backups, mut told) = (Vec::new(), None);
+    for (number, line) in input.lines().enumerate() {
+        let line = line.map_err(|cause| Error::io("reading the listing", cause))?;
+        let broken = |cause: serde_json::Error| refused(&format!("line {}: {cause}", number + 1));
+        let head: Line = serde_json::from_str(&line).map_err(broken)?;
+        match head.event {
+            "backup" => backups.push(serde_json::from_str(&line).map_err(broken)?),
+            "done" => told = head.count,
+            "failed" => return Err(refused(&format!("vb-ls failed: {}", head.message.unwrap_or_default()))),
+            _ => {}
+        }
+    }
+    let Some(told) = told else { return Err(refused("it ends without the done line of vb-ls")) };
+    if told != backups.len() {
+        return Err(refused(&format!("it has {} of the {told} backups that its done line counts", backups.len())));
+    }
+    let mut ids = HashSet::new();
+    match backups.iter().find(|backup: &&Backup| !ids.insert(backup.id.as_str())) {
+        Some(twice) => Err(refused(&format!("it names {} twice", twice.id))),
+        None => Ok(backups),
+    }
+}
+
+fn refused(why: &str) -> Error {
+    Error::integrity(format!("reading the listing: {why}"))
+        .with_hint("Pipe all that vb-ls prints, as in vb-ls | vb-prune --plan, or name the store with --store.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DONE: &str = r#"{"command":"vb-ls","event":"done","count":2,"size_bytes":7}"#;
+
+    fn line(id: &str) -> String {
+        format!(
+            r#"{{"event":"backup","id":"{id}","set":"w","kind":"full","created_at":"2026-11-21T03:15:00Z","objects":[]}}"#
+        )
+    }
+
+    fn read(lines: &[&str]) -> std::result::Result<usize, String> {
+        of_lines(lines.join("\n").as_bytes()).map(|backups| backups.len()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_listing_counts_only_whole() {
+        let (one, two, warning) = (line("w_1"), line("w_2"), r#"{"event":"warning","message":"slow"}"#);
+        assert_eq!(read(&[warning, &one, &two, DONE]), Ok(2));
+        let failed = r#"{"event":"failed","message":"no such bucket"}"#;
+        for (lines, words) in [
+            (vec![one.as_str(), &two], "without the done line"),
+            (vec![&one, DONE], "1 of the 2"),
+            (vec![&one, &one, DONE], "w_1 twice"),
+            (vec![&one, failed], "vb-ls failed: no such bucket"),
+            (vec![&one, &two[..40]], "line 2"),
+            (vec![], "without the done line"),
+        ] {
+            let error = read(&lines).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_digest_depends_on_content_and_not_on_order() {
+        let read = |lines: &[&str]| of_lines(lines.join("\n").as_bytes()).unwrap();
+        let (one, two) = (line("w_1"), line("w_2"));
+        let digest = sha256(&read(&[&one, &two, DONE])).unwrap();
+        assert_eq!(digest, sha256(&read(&[&two, &one, DONE])).unwrap());
+        let pinned = one.replace("\"set\"", "\"pinned\":true,\"set\"");
+        assert_ne!(digest, sha256(&read(&[&pinned, &two, DONE])).unwrap());
+    }
+}

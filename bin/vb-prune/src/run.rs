@@ -1,0 +1,146 @@
+//! Carrying a decision out: what goes is removed one by one, and whatever fails stops nothing else.
+
+use crate::words::count;
+use serde_json::json;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use vb_core::retention::Verdict;
+use vb_core::{Error, ErrorKind, Result, time};
+use vb_pipe::{Done, Session, cleanup};
+use vb_repository::removal::{self, Removal};
+use vb_repository::{Listing, words};
+use vb_store::Store;
+
+/// What was done, or in a dry run would be.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    kept: usize,
+    removed: usize,
+    pub(crate) swept: usize,
+    freed_bytes: u64,
+    /// What the store refused, and why.
+    failed: Vec<String>,
+}
+
+/// One run: decisions are made, now they are carried out.
+pub(crate) struct Run<'run> {
+    pub(crate) session: &'run Session,
+    pub(crate) store: &'run Arc<dyn Store>,
+    pub(crate) dry_run: bool,
+    pub(crate) totals: Totals,
+}
+
+impl<'run> Run<'run> {
+    pub(crate) fn new(session: &'run Session, store: &'run Arc<dyn Store>, dry_run: bool) -> Self {
+        Self { session, store, dry_run, totals: Totals::default() }
+    }
+
+    /// Tells what stays, removes what goes, sweeps what unfinished runs have left.
+    pub(crate) fn carry_out(mut self, listing: &Listing, verdicts: &[Verdict], set: Option<&str>) -> Result<Done> {
+        let going = verdicts.iter().filter(|verdict| !verdict.keeps);
+        let going: HashMap<&str, &Verdict> = going.map(|verdict| (verdict.backup.id.as_str(), verdict)).collect();
+        let ids: HashSet<&str> = going.keys().copied().collect();
+        let plan = removal::plan(listing, &ids)?;
+        self.report_kept(verdicts)?;
+        self.remove(&plan, &going)?;
+        self.sweep(listing, set)?;
+        self.conclude()
+    }
+
+    /// A status line and a sentence for each backup that stays.
+    fn report_kept(&mut self, verdicts: &[Verdict]) -> Result<()> {
+        for Verdict { backup, reasons, .. } in verdicts.iter().filter(|verdict| verdict.keeps) {
+            self.totals.kept += 1;
+            let fields = json!({
+                "id": backup.id,
+                "reasons": reasons,
+                "created_at": time::seconds(backup.created_at),
+                "size_bytes": backup.size_bytes,
+                "dry_run": self.dry_run,
+            });
+            self.session.event("keep", &fields)?;
+            self.session.tell(&format!("keep {} ({})", backup.id, sentence(reasons)));
+        }
+        Ok(())
+    }
+
+    /// What stands on a backup goes before it; if that fails, the backup stays, so that no chain is broken.
+    fn remove(&mut self, plan: &[Removal], going: &HashMap<&str, &Verdict>) -> Result<()> {
+        let mut still_needed: HashSet<&str> = HashSet::new();
+        for removal in plan {
+            let result = if still_needed.contains(removal.id.as_str()) {
+                Err(Error::failure(format!("removing {}: a backup that stands on it is still there", removal.id)))
+            } else {
+                self.remove_one(removal)
+            };
+            if result.is_err() {
+                still_needed.extend(removal.base.as_deref());
+            }
+            if self.record(result, removal.size_bytes) {
+                self.totals.removed += 1;
+                let reasons =
+                    going.get(removal.id.as_str()).map(|verdict| verdict.reasons.as_slice()).unwrap_or_default();
+                let (id, size_bytes) = (&removal.id, removal.size_bytes);
+                let fields = json!({ "id": id, "reasons": reasons, "size_bytes": size_bytes, "dry_run": self.dry_run });
+                self.session.event("remove", &fields)?;
+                let verb = if self.dry_run { "would remove" } else { "removed" };
+                self.session.tell(&format!("{verb} {id}, {} ({})", words::bytes(size_bytes), sentence(reasons)));
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_one(&self, removal: &Removal) -> Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        // A signal must not come between the manifest and its being put back.
+        let _uninterrupted = cleanup::uninterrupted();
+        removal::remove(&**self.store, removal)
+    }
+
+    /// Counts a step; one that failed is a warning and stops no other.
+    pub(crate) fn record(&mut self, result: Result<()>, freed_bytes: u64) -> bool {
+        match result {
+            Ok(()) => {
+                self.totals.freed_bytes += freed_bytes;
+                true
+            }
+            Err(error) => {
+                self.session.warn(&error.to_string());
+                self.totals.failed.push(error.to_string());
+                false
+            }
+        }
+    }
+
+    fn conclude(self) -> Result<Done> {
+        let Totals { kept, removed, swept, freed_bytes, failed } = self.totals;
+        let done = format!("{} and {}", count(removed, "backup"), count(swept, "leftover"));
+        if let Some(first) = failed.first() {
+            let were = if removed + swept == 1 { "was" } else { "were" };
+            let deletions = count(failed.len(), "deletion");
+            let reason = if failed.len() == 1 { first.clone() } else { format!("the first: {first}") };
+            return Err(Error::new(
+                ErrorKind::Partial,
+                format!("{deletions} failed ({reason}); {done} {were} removed"),
+            )
+            .with_hint("What failed is still there; run it again when the store allows it, and it goes on."));
+        }
+        let fields = json!({
+            "store": self.store.describe(),
+            "kept": kept,
+            "removed": removed,
+            "swept": swept,
+            "freed_bytes": freed_bytes,
+            "dry_run": self.dry_run,
+        });
+        let verb = if self.dry_run { "would remove" } else { "removed" };
+        let (freed, place) = (words::bytes(freed_bytes), self.store.describe());
+        self.session.done(&fields, format!("kept {kept}, {verb} {done} ({freed}) in {place}"))
+    }
+}
+
+fn sentence(reasons: &[impl ToString]) -> String {
+    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

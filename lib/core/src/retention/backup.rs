@@ -1,0 +1,111 @@
+//! What retention knows of a backup: little enough to hold a hundred thousand, and all of it stands in a line of `vb-ls`.
+
+use crate::fact::{Fact, Level};
+use crate::label::Kind;
+use crate::manifest::Manifest;
+use crate::time::{self, Instant};
+use serde::{Deserialize, Serialize};
+
+/// One complete backup and the later facts about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// Its id, unique within the store.
+    pub id: String,
+    /// What it is a backup of.
+    pub set: String,
+    /// Everything, or what changed since the base.
+    pub kind: Kind,
+    /// The id of the backup that it stands on.
+    #[serde(default)]
+    pub base: Option<String>,
+    /// When it was made.
+    pub created_at: Instant,
+    /// The lower end of what it covers.
+    #[serde(default, with = "time::optional")]
+    pub since: Option<Instant>,
+    /// The upper end.
+    #[serde(default, with = "time::optional")]
+    pub until: Option<Instant>,
+    /// What the user calls it.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// How far it was verified.
+    #[serde(default)]
+    pub level: Level,
+    /// Whether it was found damaged, and not found whole since.
+    #[serde(default)]
+    pub damaged: bool,
+    /// Whether it must not be removed.
+    #[serde(default)]
+    pub pinned: bool,
+    /// The bytes of its objects.
+    #[serde(default)]
+    pub size_bytes: u64,
+}
+
+impl Backup {
+    /// From its manifest and what was found out later. Only what was verified after the last damage counts, and only a
+    /// verification that looked as far as the one that found the damage mends it.
+    #[must_use]
+    pub fn new(manifest: &Manifest, facts: &[Fact]) -> Self {
+        let damage = facts.iter().filter_map(|fact| match fact {
+            Fact::Damaged(level, at) => Some((*at, *level)),
+            Fact::Verified(..) | Fact::Pinned => None,
+        });
+        let damage = damage.max();
+        let verified = facts.iter().filter_map(|fact| match fact {
+            Fact::Verified(level, at) if damage.is_none_or(|(damaged_at, _)| *at > damaged_at) => Some(*level),
+            _ => None,
+        });
+        let level = verified.max().unwrap_or_default();
+        Self {
+            id: manifest.id.clone(),
+            set: manifest.set.clone(),
+            kind: manifest.kind,
+            base: manifest.base.clone(),
+            created_at: manifest.created_at,
+            since: manifest.since,
+            until: manifest.until,
+            tags: manifest.tags.clone(),
+            level,
+            damaged: damage.is_some_and(|(_, tried)| level < tried || level == Level::Listed),
+            pinned: facts.contains(&Fact::Pinned),
+            size_bytes: manifest.size_bytes(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::tests::backup;
+
+    fn at(day: u32) -> Instant {
+        format!("2026-11-{day:02}T00:00:00Z").parse().unwrap()
+    }
+
+    #[test]
+    fn damage_lasts_until_a_verification_that_looked_as_far() {
+        let damage = Fact::Damaged(Level::Decoded, at(3));
+        let damaged = |facts: &[Fact]| Backup::new(&backup(1, None), facts).damaged;
+        assert!(damaged(&[Fact::Verified(Level::Identical, at(2)), damage]));
+        assert!(damaged(&[damage, Fact::Verified(Level::Stored, at(4))]));
+        assert!(!damaged(&[damage, Fact::Verified(Level::Decoded, at(4))]));
+        assert!(damaged(&[damage, Fact::Verified(Level::Decoded, at(4)), Fact::Damaged(Level::Stored, at(5))]));
+    }
+
+    #[test]
+    fn facts_raise_the_level_and_pin() {
+        let facts = [Fact::Verified(Level::Restored, at(2)), Fact::Verified(Level::Stored, at(4)), Fact::Pinned];
+        let found = Backup::new(&backup(1, None), &facts);
+        assert_eq!((found.level, found.pinned, found.damaged), (Level::Restored, true, false));
+        assert_eq!(Backup::new(&backup(1, None), &[]).level, Level::Listed);
+    }
+
+    #[test]
+    fn a_line_with_only_the_necessary_is_enough() {
+        let line = r#"{"id":"w_20261121_031500","set":"w","kind":"full","created_at":"2026-11-21T03:15:00Z","new":1}"#;
+        let found: Backup = serde_json::from_str(line).unwrap();
+        assert_eq!((found.level, found.pinned, found.base), (Level::Listed, false, None));
+    }
+}

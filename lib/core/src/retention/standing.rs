@@ -1,0 +1,146 @@
+//! Which backups count: those that can be restored, chain and all, as far as the facts tell.
+
+use super::backup::Backup;
+use crate::fact::Level;
+use crate::label::Kind;
+use std::collections::HashMap;
+use std::fmt;
+
+/// What a backup is worth to a policy. Only a good one uses up a rule or is the reason to remove another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing<'all> {
+    /// It counts.
+    Good,
+    /// It was found damaged.
+    Damaged,
+    /// It was not verified as far as the policy demands.
+    Unverified(Level),
+    /// It is incremental and nothing says on what it stands.
+    Baseless,
+    /// What it stands on is not there.
+    BaseMissing(&'all str),
+    /// What it stands on does not reach to where it begins.
+    Gap(&'all str),
+    /// What it stands on, directly or further down, counts for nothing itself.
+    BaseUnsound(&'all str),
+}
+
+impl fmt::Display for Standing<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Good => formatter.write_str("good"),
+            Self::Damaged => formatter.write_str("found damaged"),
+            Self::Unverified(level) => write!(formatter, "verified only to {level}"),
+            Self::Baseless => formatter.write_str("incremental, and it does not name what it stands on"),
+            Self::BaseMissing(base) => write!(formatter, "{base}, on which it stands, is not there"),
+            Self::Gap(base) => write!(formatter, "{base}, on which it stands, does not reach to where it begins"),
+            Self::BaseUnsound(base) => write!(formatter, "{base}, on which it stands, counts for nothing"),
+        }
+    }
+}
+
+/// The place of each backup in the listing, by its id.
+pub(super) type Places<'all> = HashMap<&'all str, usize>;
+
+/// What each backup is worth.
+pub(super) fn of_each<'all>(backups: &'all [Backup], places: &Places<'all>, required: Level) -> Vec<Standing<'all>> {
+    let mut known: Vec<Option<Standing>> = vec![None; backups.len()];
+    for start in 0..backups.len() {
+        // Down to the first that is known, or that has nothing below it; then up again. A circle ends at its beginning.
+        let mut path = vec![start];
+        while let Some(next) = path.last().and_then(|top| base_place(&backups[*top], places))
+            && known[next].is_none()
+            && path.len() <= backups.len()
+        {
+            path.push(next);
+        }
+        while let Some(top) = path.pop() {
+            if known[top].is_none() {
+                known[top] = Some(of_one(backups, top, places, &known, required));
+            }
+        }
+    }
+    known.into_iter().map(|standing| standing.unwrap_or(Standing::Baseless)).collect()
+}
+
+fn base_place(backup: &Backup, places: &Places) -> Option<usize> {
+    places.get(backup.base.as_deref().filter(|_| backup.kind == Kind::Incremental)?).copied()
+}
+
+fn of_one<'all>(
+    backups: &'all [Backup],
+    place: usize,
+    places: &Places,
+    known: &[Option<Standing<'all>>],
+    required: Level,
+) -> Standing<'all> {
+    let backup = &backups[place];
+    if backup.damaged {
+        return Standing::Damaged;
+    }
+    if backup.level < required {
+        return Standing::Unverified(backup.level);
+    }
+    if backup.kind == Kind::Full {
+        return Standing::Good;
+    }
+    let Some(base) = backup.base.as_deref() else { return Standing::Baseless };
+    let Some(below) = places.get(base) else { return Standing::BaseMissing(base) };
+    if !matches!((backups[*below].until, backup.since), (Some(until), Some(since)) if since <= until) {
+        return Standing::Gap(base);
+    }
+    match known[*below] {
+        Some(Standing::Good) => Standing::Good,
+        _ => Standing::BaseUnsound(base),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain() -> Vec<Backup> {
+        let one = |hour: u32, base: Option<u32>| Backup::new(&crate::chain::tests::backup(hour, base), &[]);
+        vec![one(3, Some(2)), one(1, None), one(2, Some(1)), one(4, None)]
+    }
+
+    fn standings(backups: &[Backup], required: Level) -> Vec<Standing<'_>> {
+        let places = backups.iter().enumerate().map(|(place, backup)| (backup.id.as_str(), place)).collect();
+        of_each(backups, &places, required)
+    }
+
+    #[test]
+    fn a_chain_is_as_good_as_its_worst_link() {
+        let mut all = chain();
+        assert_eq!(standings(&all, Level::Listed), [Standing::Good; 4]);
+        all[1].damaged = true;
+        let (first, second) = ("w_20261121_010000", "w_20261121_020000");
+        assert_eq!(
+            standings(&all, Level::Listed),
+            [Standing::BaseUnsound(second), Standing::Damaged, Standing::BaseUnsound(first), Standing::Good]
+        );
+        all.remove(1);
+        assert_eq!(standings(&all, Level::Listed)[..2], [Standing::BaseUnsound(second), Standing::BaseMissing(first)]);
+    }
+
+    #[test]
+    fn what_is_not_verified_far_enough_counts_for_nothing() {
+        let mut all = chain();
+        all.iter_mut().take(2).for_each(|backup| backup.level = Level::Restored);
+        let found = standings(&all, Level::Decoded);
+        assert_eq!(found[1], Standing::Good);
+        assert_eq!(found[0], Standing::BaseUnsound("w_20261121_020000"));
+        assert_eq!(found[3], Standing::Unverified(Level::Listed));
+    }
+
+    #[test]
+    fn gaps_circles_and_nameless_bases_are_not_good() {
+        let mut all = chain();
+        all[0].since = Some("2026-11-21T02:00:01Z".parse().unwrap());
+        assert_eq!(standings(&all, Level::Listed)[0], Standing::Gap("w_20261121_020000"));
+        all[2].base = Some(all[2].id.clone());
+        assert_ne!(standings(&all, Level::Listed)[2], Standing::Good);
+        all[2].base = None;
+        assert_eq!(standings(&all, Level::Listed)[2], Standing::Baseless);
+    }
+}
