@@ -1,10 +1,10 @@
 //! Removing backups: what belongs to each, and in which order they go. Deleting itself is one small function.
 
-use crate::listing::{Listing, id_of};
+use crate::listing::{self, Listing, id_of};
 use std::collections::{HashMap, HashSet};
 use vb_core::key::Key;
 use vb_core::manifest::Manifest;
-use vb_core::{Result, naming};
+use vb_core::{ErrorKind, Result, naming};
 use vb_store::Store;
 
 /// A backup that goes.
@@ -58,4 +58,21 @@ fn removal(listing: &Listing, manifest: &Manifest, kept: &HashSet<&Key>) -> Resu
 pub fn remove(store: &dyn Store, removal: &Removal) -> Result<()> {
     store.delete(&removal.manifest)?;
     removal.objects.iter().try_for_each(|key| store.delete(key))
+}
+
+/// Deletes an object that a run has stored in vain. If a manifest names it by now, another run has made it part of a
+/// backup (a copy of the same backup finds it and takes it over), and it stays.
+///
+/// # Errors
+/// Those of the store.
+pub fn delete_unnamed(store: &dyn Store, key: &Key) -> Result<()> {
+    let named = match id_of(key).and_then(|id| naming::parse_id(id).map(|(set, _)| naming::manifest_key(set, id))) {
+        Some(manifest_key) => match listing::read(store, &manifest_key?) {
+            Ok(manifest) => manifest.objects.iter().any(|object| object.key == *key),
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        },
+        None => false,
+    };
+    if named { Ok(()) } else { store.delete(key) }
 }
