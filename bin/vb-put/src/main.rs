@@ -6,6 +6,7 @@ mod archive_names;
 mod conclusion;
 mod fleet;
 mod lifecycle;
+mod member;
 mod naming;
 mod producer;
 mod report;

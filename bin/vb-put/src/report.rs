@@ -1,6 +1,6 @@
 //! The status lines and sentences of a run.
 
-use crate::fleet::{Verdict, Verdicts, in_store};
+use crate::fleet::{Verdict, Verdicts};
 use serde_json::{Value, json};
 use vb_core::label::Label;
 use vb_core::manifest::{Manifest, Object};
@@ -138,4 +138,13 @@ pub(crate) fn nothing_new(session: &Session, stores: &[String], label: &Label, s
     });
     let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
     session.done(&fields, format!("nothing new{since}; nothing was stored (--allow-empty stores it all the same)"))
+}
+
+/// The same error, with the store to which it happened.
+pub(crate) fn in_store(store: &str, error: Error) -> Error {
+    let located = Error::new(error.kind(), format!("{store}: {error}"));
+    match error.hint() {
+        Some(hint) => located.with_hint(hint),
+        None => located,
+    }
 }

@@ -96,7 +96,7 @@ fn mistakes_on_the_command_line_say_what_to_do() {
         ("vb-put nothing", 4, "opening nothing: no such file"),
         ("vb-put data ./data", 2, "would be in the same place"),
         ("vb-put data -- cat data", 2, "cannot be used with"),
-        ("vb-put --quorum 2 data", 2, "there are 1 stores"),
+        ("vb-put --quorum 2 data", 2, "the number of stores is 1"),
         ("vb-put --nonsense", 2, "--nonsense"),
         ("VB_STORE=file://./data vb-put data.gz", 2, "is a file or a symbolic link"),
     ] {
