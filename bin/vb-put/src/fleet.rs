@@ -67,7 +67,10 @@ impl Fleet {
     /// # Errors
     /// If too few stores can be asked.
     pub(crate) fn is_free(&mut self, place: &Place) -> Result<bool> {
-        let free = self.members.iter_mut().fold(true, |free, member| member.is_free(place) && free);
+        let mut free = true;
+        for member in &mut self.members {
+            free &= member.is_free(place);
+        }
         self.demand_quorum()?;
         Ok(free)
     }
@@ -130,7 +133,7 @@ impl Fleet {
             first.get_or_insert((member.name(), error));
         }
         Err(match first {
-            Some((store, error)) if several => report::in_store(&store, error),
+            Some((store, error)) if several => report::in_store(&store, &error),
             Some((_, error)) => error,
             None => Error::failure("there is no store"),
         })

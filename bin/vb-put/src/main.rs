@@ -200,7 +200,7 @@ impl Put {
             Some(manifest) if stored.len() >= quorum => self.write_mark(session, manifest)?,
             _ => return Err(report::too_few(verdicts)),
         }
-        report::done(session, verdicts)
+        report::done(session, &verdicts)
     }
 
     fn write_mark(&self, session: &Session, manifest: &Manifest) -> vb_core::Result<()> {

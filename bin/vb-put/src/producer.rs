@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use vb_core::{Error, Result};
 use vb_pipe::cleanup::{self, Undo};
 use vb_repository::journal::Entry;
@@ -72,7 +73,11 @@ impl Program {
         let mut child = child.map_err(|cause| Error::io(&step, cause))?;
         let leader = child.id();
         let entry = guarded.journal.process(leader);
-        let undo = Some(cleanup::on_failure(move || process::end_group(leader)));
+        let journal = Arc::clone(&guarded.journal);
+        let undo = Some(cleanup::on_failure(move || {
+            process::end_group(leader);
+            journal.settle(entry);
+        }));
         let output = child.stdout.take().ok_or_else(|| Error::failure(format!("{step}: it has no output")))?;
         Ok((Self { name, child, undo, entry, guarded }, File::from(OwnedFd::from(output))))
     }
@@ -94,7 +99,6 @@ impl Drop for Program {
         if let Some(undo) = self.undo.take() {
             drop(undo);
             let _ended_by_now = self.child.wait();
-            self.guarded.journal.settle(self.entry);
         }
     }
 }

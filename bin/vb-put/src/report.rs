@@ -49,7 +49,7 @@ pub(crate) fn verdicts(session: &Session, verdicts: &Verdicts) -> Result<()> {
 }
 
 /// The end of a run whose quorum has the backup: partial if some store has not.
-pub(crate) fn done(session: &Session, verdicts: Verdicts) -> Result<Done> {
+pub(crate) fn done(session: &Session, verdicts: &Verdicts) -> Result<Done> {
     let stores: Vec<Value> = verdicts.all.iter().map(entry).collect();
     let number = verdicts.all.len();
     let mut stored: Vec<&Verdict> = Vec::new();
@@ -111,7 +111,7 @@ pub(crate) fn too_few(verdicts: Verdicts) -> Error {
     for Verdict { store, result } in verdicts.all {
         match result {
             Ok((manifest, _)) => stored.push(format!("{} in {store}", manifest.id)),
-            Err(error) if several => drop(first.get_or_insert(in_store(&store, error))),
+            Err(error) if several => drop(first.get_or_insert(in_store(&store, &error))),
             Err(error) => drop(first.get_or_insert(error)),
         }
     }
@@ -141,7 +141,7 @@ pub(crate) fn nothing_new(session: &Session, stores: &[String], label: &Label, s
 }
 
 /// The same error, with the store to which it happened.
-pub(crate) fn in_store(store: &str, error: Error) -> Error {
+pub(crate) fn in_store(store: &str, error: &Error) -> Error {
     let located = Error::new(error.kind(), format!("{store}: {error}"));
     match error.hint() {
         Some(hint) => located.with_hint(hint),

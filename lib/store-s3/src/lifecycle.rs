@@ -15,7 +15,11 @@ pub(crate) async fn install(shared: &Shared, lifecycle: &Lifecycle) -> Result<()
     let found = read(shared).await?;
     let step = step("writing", shared);
     let own = rule(&shared.config.prefix, lifecycle).map_err(|cause| Error::failure(format!("{step}: {cause}")))?;
-    let others = found.iter().flat_map(|found| found.rules()).filter(|rule| rule.id() != own.id()).cloned();
+    let others = found
+        .iter()
+        .flat_map(GetBucketLifecycleConfigurationOutput::rules)
+        .filter(|rule| rule.id() != own.id())
+        .cloned();
     let rules = others.chain([own.clone()]).collect();
     let rules = BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build();
     let rules = rules.map_err(|cause| Error::failure(format!("{step}: {cause}")))?;
