@@ -59,8 +59,11 @@ impl Location {
     pub fn from_environment(environment: &Environment) -> Result<Self> {
         match Self::all_from_environment(environment)?.as_slice() {
             [only] => Ok(only.clone()),
-            several => Err(Error::usage(format!("VB_STORE names {} stores, and this takes one", several.len()))
-                .with_hint(format!("Name one with --store, such as {}.", several[0]))),
+            several => {
+                let error = Error::usage(format!("VB_STORE names {} stores, and this takes one", several.len()));
+                let first = several.iter().map(|first| format!(", such as {first}")).next().unwrap_or_default();
+                Err(error.with_hint(format!("Name one with --store{first}.")))
+            }
         }
     }
 
@@ -70,6 +73,7 @@ impl Location {
     /// As above.
     pub fn all_from_environment(environment: &Environment) -> Result<Vec<Self>> {
         match environment.get(variables::VB_STORE) {
+            Some(urls) if urls.trim().is_empty() => Err(Error::usage("VB_STORE is blank")),
             Some(urls) => split(urls).iter().map(|url| Self::parse(url)).collect(),
             None => Ok(vec![Self::of_provider(environment)?]),
         }
@@ -158,6 +162,7 @@ mod tests {
         let error = Location::from_environment(&set("s3://a s3://b")).unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Usage);
         assert!(error.hint().unwrap().contains("--store, such as s3://a"), "{error:?}");
+        assert_eq!(Location::from_environment(&set(" ")).unwrap_err().kind(), crate::ErrorKind::Usage);
     }
 
     #[test]
