@@ -21,7 +21,8 @@ fn a_terminal_is_shown_a_bar_and_then_a_sentence() {
     assert!(of_file.contains("vb-put: stored") && of_file.contains(" of 8.00 MB ["), "{of_file:?}");
     assert!(of_file.contains("vb-put: stored w_") && !of_file.contains('{'), "{of_file:?}");
     let of_stream = shown(&place, "(cat data; sleep 0.6) | vb-put --unproven --set w");
-    assert!(of_stream.contains("vb-put: stored 8.00 MB ") && !of_stream.contains(" of "), "{of_stream:?}");
+    // A piece that is not full is waited for: it may be the last one.
+    assert!(of_stream.contains("vb-put: stored 7.34 MB ") && !of_stream.contains(" of "), "{of_stream:?}");
     let read = shown(&place, "vb-get --latest --set w -o copy");
     assert!(read.contains("vb-get: read") && read.contains(" of 8.00 MB ["), "{read:?}");
 }
@@ -31,7 +32,7 @@ fn whoever_feeds_a_pipe_shows_none() {
     let place = Place::new().unwrap();
     file(&place, "data", &noise(8_000_000));
     let both = shown(&place, "(cat data; sleep 0.6) | vb-compress | vb-put --unproven --set w");
-    assert!(both.contains("vb-put: stored") && !both.contains("vb-compress: compressed 8"), "{both:?}");
+    assert!(both.contains("vb-put: stored") && !both.contains("vb-compress: compressed 0 B"), "{both:?}");
 }
 
 #[test]
@@ -45,6 +46,6 @@ fn nobody_else_is_shown_one() {
     let line = "(cat data; sleep 1.5) | vb-put --unproven --set w --progress json";
     let run = place.shell(line).run().unwrap().succeeded().unwrap();
     let progress = run.event("vb-put", "progress").unwrap();
-    assert_eq!(progress["size_bytes"], 8_000_000);
+    assert_eq!(progress["size_bytes"], 7 << 20);
     assert!(!run.stderr_text().contains('\u{1b}'));
 }
