@@ -16,10 +16,11 @@ const CONTENT: [&str; 6] = ["arrow", "parquet", "duckdb", "postgres", "tokio-pos
 const RUNTIME: [&str; 2] = ["tokio", "async-std"];
 
 /// Each command, and the packages (or beginnings of their names) that it must not contain.
-const FENCES: [(&str, &[&[&str]]); 7] = [
+const FENCES: [(&str, &[&[&str]]); 8] = [
     ("vb-compress", &[&RUNTIME, &PROVIDERS, &STORES, &CONTENT]),
     ("vb-export", &[&PROVIDERS, &STORES]),
     ("vb-import", &[&PROVIDERS, &STORES]),
+    ("vb-copy", &[&CONTENT]),
     ("vb-get", &[&CONTENT]),
     ("vb-ls", &[&CONTENT]),
     ("vb-prune", &[&CONTENT]),

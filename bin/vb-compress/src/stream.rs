@@ -16,7 +16,7 @@ pub(crate) fn compress(
     threads: usize,
 ) -> Result<Done> {
     let level = Level::new(number).ok_or_else(|| Error::usage("the level is not between 0 and 12"))?;
-    let progress = session.progress("compressed");
+    let progress = session.progress_of("compressed", input.length());
     let mut upstream = Upstream::new(input, session, &progress, packed);
     let unsealed = vb_gzip::compress(&mut upstream, &mut output, level, threads);
     let unsealed = unsealed.map_err(|cause| refusal("compressing", cause))?;
@@ -39,7 +39,7 @@ pub(crate) fn compress(
 
 /// Decompresses any gzip. One of ours must carry its seal.
 pub(crate) fn decompress(session: &Session, input: Input, mut output: Output, threads: usize) -> Result<Done> {
-    let progress = session.progress("decompressed");
+    let progress = session.progress_of("decompressed", input.length());
     let mut upstream = Upstream::new(input, session, &progress, unpacked);
     let opened = vb_gzip::decompress(&mut upstream, &mut output, threads);
     // Why the stage before failed says more than that its stream broke off.

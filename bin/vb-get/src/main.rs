@@ -79,7 +79,7 @@ impl Command for Get {
         let mut output = Output::open(session, self.path())?;
         let label = manifest.label();
         output.promise(&label)?;
-        let progress = session.progress("read");
+        let progress = session.progress_of("read", Some(manifest.size_bytes()));
         fetch::fetch(&*store, &manifest, &mut |bytes| {
             progress.add(bytes.len() as u64);
             output.write_all(bytes).map_err(|cause| Error::io(format!("writing {}", self.target()), cause))

@@ -64,7 +64,7 @@ fn spooled(session: &Session, path: Option<&Path>) -> Result<(File, String, Opti
     let folder = std::env::temp_dir();
     let step = format!("keeping the input in {} until its end is proven", folder.display());
     let mut file = tempfile::tempfile_in(&folder).map_err(|cause| Error::io(&step, cause))?;
-    let progress = session.progress("read");
+    let progress = session.progress_of("read", input.length());
     copy(&mut input, &mut file, &name, &step, &progress)?;
     drop(progress);
     let end = input.finish()?;

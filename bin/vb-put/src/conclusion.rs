@@ -15,8 +15,19 @@ pub(crate) struct End {
     pub(crate) size_bytes: u64,
     /// Who vouches for it.
     pub(crate) origin: Origin,
+    /// The producer that we ran ourselves and that ended well.
+    pub(crate) producer: Option<Producer>,
     /// What its format says; not asked where a seal was announced.
     pub(crate) verdict: Option<Verdict>,
+}
+
+/// What wrote the stream for us, and ended well: as good a proof as a seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Producer {
+    /// `-- COMMAND`, which exited with 0.
+    Command,
+    /// Files that were read to their ends.
+    Files,
 }
 
 /// What the user insists on.
@@ -33,10 +44,14 @@ pub(crate) struct Insistence {
 /// # Errors
 /// An integrity error if nothing proves it, or something disproves it: the latter whatever the user insists on.
 pub(crate) fn prove(end: End, insistence: Insistence) -> Result<(Proof, Option<Box<Label>>)> {
-    let End { name, size_bytes, origin, verdict } = end;
+    let End { name, size_bytes, origin, producer, verdict } = end;
     let proof = match origin {
         Origin::Sealed(label) => return vouched(label.proof, label, &name, insistence),
-        Origin::Silent => Proof::Format,
+        Origin::Silent => match producer {
+            Some(Producer::Command) => Proof::Sealed,
+            Some(Producer::Files) => Proof::File,
+            None => Proof::Format,
+        },
         Origin::File => Proof::File,
     };
     if size_bytes == 0 && !insistence.allow_empty {
@@ -44,14 +59,14 @@ pub(crate) fn prove(end: End, insistence: Insistence) -> Result<(Proof, Option<B
             .with_hint("Whatever should have written it has failed; --allow-empty stores it all the same."));
     }
     match verdict {
-        Some(Verdict::Proven { label: Some(label), .. }) if proof == Proof::Format => {
+        Some(Verdict::Proven { label: Some(label), .. }) if proof != Proof::File => {
             let proof = if label.proof == Proof::Unproven { Proof::Unproven } else { proof };
             vouched(proof, label, &name, insistence)
         }
         Some(Verdict::Proven { label, .. }) => Ok((proof, label)),
         Some(Verdict::Broken { why }) => Err(Error::integrity(format!("{name} is not whole: {why}"))
             .with_hint("Nothing was stored; make it anew, since what wrote it did not finish.")),
-        Some(Verdict::Unproven { .. }) if proof == Proof::File => Ok((proof, None)),
+        Some(Verdict::Unproven { .. }) if proof != Proof::Format => Ok((proof, None)),
         Some(Verdict::Unproven { .. }) if insistence.unproven => Ok((Proof::Unproven, None)),
         Some(Verdict::Unproven { why }) => Err(Error::integrity(format!("nothing proves that {name} is whole: {why}"))
             .with_hint(

@@ -1,31 +1,35 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod archive;
+mod archive_names;
 mod conclusion;
+mod fleet;
+mod lifecycle;
+mod member;
 mod naming;
+mod producer;
+mod report;
 mod stream;
-mod upload;
+mod subject;
 
 use clap::Parser;
 use conclusion::Insistence;
+use fleet::Fleet;
 use naming::Given;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use stream::Stream;
-use upload::LazyUpload;
+use stream::{Ended, Stream};
+use subject::Subject;
+use vb_core::Error;
 use vb_core::environment::VB_SET;
-use vb_core::label::Label;
-use vb_core::manifest::{Manifest, Object, Proof};
+use vb_core::manifest::Manifest;
 use vb_core::watermark::Mark;
-use vb_core::{Error, ErrorKind};
-use vb_pipe::{Command, CommonArguments, Done, EXIT_CODES, Input, Session, write_atomically};
-use vb_repository::{Committed, Deposited, Place, StoreArguments, guard, words};
-use vb_store::Store;
-
-/// The only argument of this program when it runs as the guard of another run's upload.
-const GUARD_ARGUMENT: &str = "--as-the-guard-of-an-upload";
+use vb_pipe::{Command, CommonArguments, Done, EXIT_CODES, Session, write_atomically};
+use vb_repository::{OpenStore, Place, StoresArguments, annotation, guard};
 
 /// How often to wait for the next second where an id is taken.
 const MOST_SECONDS: usize = 5;
@@ -33,20 +37,30 @@ const MOST_SECONDS: usize = 5;
 const EXAMPLES: &str = "\
 Examples:
   vb-export --since @data/.last_backup | vb-compress | vb-put --mark data/.last_backup
-  pg_dump -Ft shop | vb-put --store s3://backups/shop --set shop
-  vb-put --store file:///srv/backups report.parquet
+  vb-put --store s3://backups/shop --set shop -- pg_dump -Fc shop
+  vb-put --store file:///srv/backups --store s3://backups --quorum 1 report.parquet
+  vb-put --set maps maps/ legend.json
+  vb-put --store s3://backups --lifecycle
 ";
 
-/// Store one stream or file as one committed backup
+/// Store one stream, file, archive of files or command's output as one committed backup
 #[derive(Debug, Parser)]
 #[command(name = "vb-put", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Put {
-    /// The file to store; - is standard input
-    #[arg(value_name = "FILE", default_value = "-")]
-    file: PathBuf,
+    /// The file to store, or several files and folders to store as one tar archive; - is standard input
+    #[arg(value_name = "FILE", conflicts_with = "command")]
+    files: Vec<PathBuf>,
+
+    /// A program whose output is stored if it exits with 0
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
 
     #[command(flatten)]
-    store: StoreArguments,
+    stores: StoresArguments,
+
+    /// How many of the stores must have the backup; by default all of them
+    #[arg(long, value_name = "N")]
+    quorum: Option<usize>,
 
     /// The set that the backup belongs to; by default VB_SET, else what the stream says it is, else the file's name
     #[arg(long, value_name = "NAME")]
@@ -68,6 +82,10 @@ struct Put {
     #[arg(long)]
     allow_empty: bool,
 
+    /// Store nothing, but install rules in the store: a cooler class after 30 days, no upload open for more than a day
+    #[arg(long, conflicts_with_all = ["files", "command", "mark", "unproven", "allow_empty", "set", "quorum"])]
+    lifecycle: bool,
+
     #[command(flatten)]
     common: CommonArguments,
 }
@@ -83,89 +101,111 @@ impl Command for Put {
         false
     }
 
-    fn run(self, session: &Session) -> anyhow::Result<Done> {
+    fn run(mut self, session: &Session) -> anyhow::Result<Done> {
+        let targets = self.stores.open(session)?;
+        if self.lifecycle {
+            return Ok(lifecycle::install(session, &targets, self.common.dry_run)?);
+        }
         let set = self.set.as_deref().or(session.environment().get(VB_SET));
         set.map_or(Ok(()), vb_core::naming::check_set)?;
         if let Some(mark) = self.mark.as_deref().filter(|mark| mark.is_dir()) {
             return Err(Error::usage(format!("the mark {} is a folder", mark.display())).into());
         }
-        let given = Given { set: set.map(str::to_owned), file: self.path().map(Path::to_owned) };
+        let subject = Subject::new(std::mem::take(&mut self.files), std::mem::take(&mut self.command));
+        let given = subject.given(set);
         if self.common.dry_run {
-            return Ok(self.describe(session, &given)?);
+            return Ok(self.describe(session, targets, &subject, &given)?);
         }
-        Ok(self.store(session, &given)?)
+        Ok(self.store(session, targets, &subject, &given)?)
     }
 }
 
 impl Put {
-    fn path(&self) -> Option<&Path> {
-        Some(self.file.as_path()).filter(|path| *path != Path::new("-"))
-    }
-
     /// Where it would go, as far as that is known before the input is read.
-    fn describe(&self, session: &Session, given: &Given) -> vb_core::Result<Done> {
-        let store = self.store.open(session)?;
-        let name = given.name(&naming::Seen::of_file(self.path())?);
+    fn describe(
+        &self,
+        session: &Session,
+        targets: Vec<OpenStore>,
+        subject: &Subject,
+        given: &Given,
+    ) -> vb_core::Result<Done> {
+        let mut fleet = Fleet::new(session, targets, self.quorum)?;
+        let stores = fleet.names();
+        let mut name = given.name(&naming::Seen::of_file(subject.path())?);
+        if matches!(subject, Subject::Files(_)) {
+            "tar".clone_into(&mut name.extension);
+        }
         // The set of a pipe is in the label of whoever writes to it.
-        let known = given.set.is_some() || self.path().is_some();
-        let place = if known { Some(free_place(session, &*store, &name.set, &name.extension)?) } else { None };
+        let known = given.set.is_some() || *subject != Subject::Stream;
+        let place = if known { Some(free_place(session, &mut fleet, &name.set, &name.extension)?) } else { None };
         let keys = place.as_ref().map(|place| Ok((place.object_key(0)?, place.manifest_key()?))).transpose()?;
         let fields = json!({
             "dry_run": true,
             "stored": false,
-            "store": store.describe(),
+            "store": stores.first(),
+            "stores": stores,
             "set": known.then_some(&name.set),
             "id": place.as_ref().map(|place| &place.id),
             "key": keys.as_ref().map(|(key, _)| key),
             "manifest_key": keys.as_ref().map(|(_, key)| key),
         });
         let what = place.map_or_else(|| "a backup named by the stream's label".to_owned(), |place| place.id);
-        session.done(&fields, format!("would store {what} in {}", store.describe()))
+        session.done(&fields, format!("would store {what} in {}", stores.join(", ")))
     }
 
-    fn store(&self, session: &Session, given: &Given) -> vb_core::Result<Done> {
-        let store = self.store.open(session)?;
-        let file_label = naming::Seen::of_file(self.path())?;
-        let mut stream = Stream::open(Input::open(session, self.path())?, session.progress("stored"))?;
-        let seen = stream.seen(file_label)?;
+    fn store(
+        &self,
+        session: &Session,
+        targets: Vec<OpenStore>,
+        subject: &Subject,
+        given: &Given,
+    ) -> vb_core::Result<Done> {
+        let Some(first) = targets.first().cloned() else { return Err(Error::usage("there is no store")) };
+        let mut fleet = Fleet::new(session, targets, self.quorum)?;
+        let stores = fleet.names();
+        let of_file = naming::Seen::of_file(subject.path())?;
+        let (input, producer) = subject.open(session, &first)?;
+        let progress = session.progress_of("stored", input.length());
+        let mut stream = Stream::open(input, producer, progress)?;
+        let seen = stream.seen(of_file)?;
         let name = given.name(&seen);
-        let place = free_place(session, &*store, &name.set, &name.extension)?;
-        let location = self.store.location(session.environment())?;
-        let mut upload = LazyUpload::new(session, &store, location, place.clone());
+        let place = free_place(session, &mut fleet, &name.set, &name.extension)?;
+        fleet.describe(annotation::metadata(&name.set, seen.promised.as_ref()));
         while let Some(chunk) = stream.next_but_last()? {
-            upload.deposit()?.write(&chunk)?;
+            fleet.write(&place, &chunk)?;
         }
-        let (end, last) = stream.finish()?;
+        let Ended { end, last, files } = stream.finish()?;
         let size_bytes = end.size_bytes;
         let insistence = Insistence { unproven: self.unproven, allow_empty: self.allow_empty };
         let (proof, label) = conclusion::prove(end, insistence)?;
         let mut label = name.settle(label, &seen, |words| session.warn(words))?;
         label.tags.extend(self.tag.iter().cloned());
+        label.records = label.records.or(files);
         if label.is_nothing_new() && !self.allow_empty {
-            drop(upload);
-            return nothing_new(session, &*store, &label, size_bytes);
+            drop(fleet);
+            return report::nothing_new(session, &stores, &label, size_bytes);
         }
-        upload.deposit()?.write(&last)?;
-        let deposited = upload.complete()?;
-        self.commit(session, &*store, &place, deposited, label, proof)
+        fleet.write(&place, &last)?;
+        fleet.complete(&place)?;
+        self.commit(session, fleet, |objects| Manifest::new(&place.id, place.created_at, label.clone(), objects, proof))
     }
 
     fn commit(
         &self,
         session: &Session,
-        store: &dyn Store,
-        place: &Place,
-        deposited: Deposited,
-        label: Label,
-        proof: Proof,
+        fleet: Fleet,
+        manifest: impl Fn(Vec<vb_core::manifest::Object>) -> Manifest,
     ) -> vb_core::Result<Done> {
-        let manifest = Manifest::new(&place.id, place.created_at, label, deposited.objects(), proof);
-        let committed = deposited.commit(&manifest).map_err(|error| match error.kind() {
-            ErrorKind::Conflict => error.with_hint("Another run took the same second; run it again."),
-            _ => error,
-        })?;
-        self.write_mark(session, &manifest)?;
-        done(session, store, &manifest, &committed)
+        let quorum = fleet.quorum();
+        let verdicts = fleet.commit(manifest);
+        report::verdicts(session, &verdicts)?;
+        let stored: Vec<&Manifest> =
+            verdicts.all.iter().filter_map(|verdict| Some(&verdict.result.as_ref().ok()?.0)).collect();
+        match stored.first() {
+            Some(manifest) if stored.len() >= quorum => self.write_mark(session, manifest)?,
+            _ => return Err(report::too_few(verdicts)),
+        }
+        report::done(session, &verdicts)
     }
 
     fn write_mark(&self, session: &Session, manifest: &Manifest) -> vb_core::Result<()> {
@@ -192,11 +232,11 @@ impl Put {
     }
 }
 
-/// The place that begins now; if another backup began in this second, the next one.
-fn free_place(session: &Session, store: &dyn Store, set: &str, extension: &str) -> vb_core::Result<Place> {
+/// The place that begins now; if another backup began in this second in any of the stores, the next one.
+fn free_place(session: &Session, fleet: &mut Fleet, set: &str, extension: &str) -> vb_core::Result<Place> {
     for _ in 0..MOST_SECONDS {
         let place = Place::new(set, extension, session.now());
-        if place.is_free(store)? {
+        if fleet.is_free(&place)? {
             return Ok(place);
         }
         session.explain(&format!("{} exists already; waiting for the next second", place.id));
@@ -209,56 +249,8 @@ fn free_place(session: &Session, store: &dyn Store, set: &str, extension: &str) 
         .with_hint("Something stores backups without a pause; stop it."))
 }
 
-fn nothing_new(session: &Session, store: &dyn Store, label: &Label, size_bytes: u64) -> vb_core::Result<Done> {
-    let since = label.since.map(vb_core::time::exact);
-    let fields = json!({
-        "stored": false,
-        "reason": "nothing new",
-        "store": store.describe(),
-        "set": label.set,
-        "kind": label.kind,
-        "base": label.base,
-        "since": since,
-        "records": label.records,
-        "size_bytes": size_bytes,
-    });
-    let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
-    session.done(&fields, format!("nothing new{since}; nothing was stored (--allow-empty stores it all the same)"))
-}
-
-fn done(session: &Session, store: &dyn Store, manifest: &Manifest, committed: &Committed) -> vb_core::Result<Done> {
-    let first: Option<&Object> = manifest.objects.first();
-    let fields = json!({
-        "stored": true,
-        "id": manifest.id,
-        "set": manifest.set,
-        "kind": manifest.kind,
-        "base": manifest.base,
-        "since": manifest.since.map(vb_core::time::exact),
-        "until": manifest.until.map(vb_core::time::exact),
-        "records": manifest.records,
-        "size_bytes": manifest.size_bytes(),
-        "objects": manifest.objects.len(),
-        "sha256": first.map(|object| &object.sha256),
-        "proof": manifest.proof,
-        "store": store.describe(),
-        "key": first.map(|object| &object.key),
-        "manifest_key": committed.manifest_key,
-    });
-    let records = manifest.records.map(|records| format!("{records} records, ")).unwrap_or_default();
-    let size = words::bytes(manifest.size_bytes());
-    let kind = manifest.kind.name();
-    session.done(&fields, format!("stored {} ({kind}, {records}{size}) in {}", manifest.id, store.describe()))
-}
-
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == GUARD_ARGUMENT) {
-        let open = |location: &_, environment: &_| vb_stores::open(location, environment, vb_store::no_warning());
-        let result = guard::run(std::io::stdin().lock(), open);
-        return if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    }
-    vb_pipe::main::<Put>()
+    guard::serve().unwrap_or_else(vb_pipe::main::<Put>)
 }
 
 #[cfg(test)]

@@ -21,6 +21,19 @@ pub(crate) struct Given {
     pub(crate) set: Option<String>,
     /// The file, if it is no stream.
     pub(crate) file: Option<PathBuf>,
+    /// What this run makes itself, of a command or of files.
+    pub(crate) made: Option<Made>,
+}
+
+/// A stream that this run makes itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// The set where nobody names one; any text.
+    pub(crate) set: String,
+    /// `command` or `files`.
+    pub(crate) source_type: &'static str,
+    /// What names it to people, without a secret.
+    pub(crate) source: String,
 }
 
 /// What can be seen before the stream has passed.
@@ -68,8 +81,8 @@ pub(crate) struct Name {
     pub(crate) extension: String,
     /// Whether the user chose the set.
     set_is_given: bool,
-    /// What the source is called where no label says.
-    source: Option<String>,
+    /// What the source is called where no label says: its type and its name.
+    source: (&'static str, String),
 }
 
 impl Given {
@@ -78,7 +91,9 @@ impl Given {
         let (stem, file_extension) = file_name.as_deref().map(split).unwrap_or_default();
         let promised = seen.promised.as_ref();
         let from_file = || (!stem.is_empty()).then(|| naming::parse_id(stem).map_or(stem, |(set, _)| set).to_owned());
-        let suggested = promised.map(|label| label.set.clone()).filter(|set| !set.is_empty()).or_else(from_file);
+        let made = || self.made.as_ref().map(|made| made.set.clone());
+        let suggested = promised.map(|label| label.set.clone()).filter(|set| !set.is_empty());
+        let suggested = suggested.or_else(made).or_else(from_file);
         let set = self.set.clone().unwrap_or_else(|| naming::set_from(suggested.as_deref().unwrap_or("backup")));
         let sniffed = || seen.format.map(Format::extension).unwrap_or_default().to_owned();
         let extension = match promised {
@@ -86,7 +101,11 @@ impl Given {
             None if file_extension.is_empty() => sniffed(),
             None => file_extension.to_owned(),
         };
-        let source = self.file.as_deref().map(|path| path.display().to_string());
+        let source = match (&self.made, &self.file) {
+            (Some(made), _) => (made.source_type, made.source.clone()),
+            (None, Some(path)) => ("file", path.display().to_string()),
+            (None, None) => ("stream", "standard input".to_owned()),
+        };
         Name { set, extension, set_is_given: self.set.is_some(), source }
     }
 }
@@ -110,11 +129,8 @@ impl Name {
     /// An integrity error if the seal names something else than was promised.
     pub(crate) fn settle(&self, sealed: Option<Box<Label>>, seen: &Seen, warn: impl Fn(&str)) -> Result<Label> {
         let Some(mut label) = sealed.map(|label| *label) else {
-            let (kind, source) = match &self.source {
-                Some(path) => ("file", path.as_str()),
-                None => ("stream", "standard input"),
-            };
-            return Ok(Label::of_stream(kind, source, &self.set, &self.extension));
+            let (source_type, source) = &self.source;
+            return Ok(Label::of_stream(source_type, source, &self.set, &self.extension));
         };
         match &seen.promised {
             Some(promised) if (&promised.set, &promised.extension) != (&label.set, &label.extension) => {

@@ -3,6 +3,7 @@
 
 use crate::conclusion::End;
 use crate::naming::Seen;
+use crate::producer::Running;
 use vb_core::{Error, Result};
 use vb_pipe::{Input, Progress};
 use vb_proof::{Format, Prover};
@@ -12,18 +13,29 @@ use vb_repository::{Chunk, ChunkReader};
 /// The input, and the piece that was read last.
 pub(crate) struct Stream {
     input: Input,
+    /// What writes to it, if that is our own doing.
+    producer: Option<Running>,
     reader: ChunkReader,
     ahead: Chunk,
     prover: Option<Prover>,
     progress: Progress,
 }
 
+/// A stream that has ended.
+pub(crate) struct Ended {
+    /// How.
+    pub(crate) end: End,
+    /// Its last piece: only when the end has been judged may it be stored.
+    pub(crate) last: Chunk,
+    /// How many files it holds, where we made it of files.
+    pub(crate) files: Option<u64>,
+}
+
 impl Stream {
     /// Reads the first piece: only then has the stage before announced itself.
-    pub(crate) fn open(input: Input, progress: Progress) -> Result<Self> {
-        let ahead = Chunk::from(Vec::new());
-        let mut stream =
-            Self { input, reader: ChunkReader::default(), ahead, prover: Some(Prover::default()), progress };
+    pub(crate) fn open(input: Input, producer: Option<Running>, progress: Progress) -> Result<Self> {
+        let (reader, ahead) = (ChunkReader::default(), Chunk::from(Vec::new()));
+        let mut stream = Self { input, producer, reader, ahead, prover: Some(Prover::default()), progress };
         stream.ahead = stream.read()?;
         Ok(stream)
     }
@@ -46,12 +58,15 @@ impl Stream {
         Ok(Some(std::mem::replace(&mut self.ahead, next)))
     }
 
-    /// The end, with the last piece: only when that has been judged may it be stored.
-    pub(crate) fn finish(self) -> Result<(End, Chunk)> {
+    /// The end: what wrote the stream must have ended well.
+    pub(crate) fn finish(self) -> Result<Ended> {
         let name = self.input.name().to_owned();
+        let written = self.producer.map(Running::finish).transpose()?;
         let end = self.input.finish()?;
         let verdict = self.prover.map(Prover::finish);
-        Ok((End { name, size_bytes: end.digest.bytes(), origin: end.origin, verdict }, self.ahead))
+        let (producer, files) = written.map_or((None, None), |written| (Some(written.producer), written.files));
+        let end = End { name, size_bytes: end.digest.bytes(), origin: end.origin, producer, verdict };
+        Ok(Ended { end, last: self.ahead, files })
     }
 
     fn read(&mut self) -> Result<Chunk> {

@@ -1,7 +1,7 @@
 //! The decisions: what a backup is called, and whether it may be stored.
 
-use crate::conclusion::{End, Insistence, prove};
-use crate::naming::{Given, Seen};
+use crate::conclusion::{End, Insistence, Producer, prove};
+use crate::naming::{Given, Made, Seen};
 use std::cell::Cell;
 use std::path::PathBuf;
 use vb_core::ErrorKind;
@@ -15,7 +15,7 @@ fn label(set: &str, extension: &str) -> Label {
 }
 
 fn named(set: Option<&str>, file: Option<&str>, promised: Option<Label>, format: Option<Format>) -> (String, String) {
-    let given = Given { set: set.map(str::to_owned), file: file.map(PathBuf::from) };
+    let given = Given { set: set.map(str::to_owned), file: file.map(PathBuf::from), made: None };
     let name = given.name(&Seen { promised, format });
     (name.set, name.extension)
 }
@@ -59,7 +59,7 @@ fn a_label_that_comes_late_keeps_the_name_and_says_so() {
     let late = || Some(Box::new(label("w", "parquet.gz")));
     let settled = Given::default().name(&seen).settle(late(), &seen, warn).unwrap();
     assert_eq!((settled.set.as_str(), settled.extension.as_str(), warned.get()), ("backup", "gz", 1));
-    let given = Given { set: Some("mine".to_owned()), file: None };
+    let given = Given { set: Some("mine".to_owned()), ..Given::default() };
     assert_eq!(given.name(&seen).settle(late(), &seen, warn).unwrap().set, "mine");
     assert_eq!(warned.get(), 1);
 }
@@ -71,7 +71,7 @@ fn outcome(
     verdict: Option<Verdict>,
     insistence: Insistence,
 ) -> Result<Proof, ErrorKind> {
-    let end = End { name: "it".to_owned(), size_bytes, origin, verdict };
+    let end = End { name: "it".to_owned(), size_bytes, origin, producer: None, verdict };
     prove(end, insistence).map(|(proof, _)| proof).map_err(|error| {
         assert!(error.hint().is_some());
         error.kind()
@@ -118,4 +118,30 @@ fn the_proof_rule() {
     ] {
         assert_eq!(outcome(origin.clone(), size, verdict.clone(), insistence), expected, "{origin:?} {verdict:?}");
     }
+}
+
+#[test]
+fn a_producer_of_our_own_proves_by_its_end() {
+    let ended = |producer, size_bytes, verdict, insistence| {
+        let end = End { name: "it".to_owned(), size_bytes, origin: Origin::Silent, producer: Some(producer), verdict };
+        prove(end, insistence).map(|(proof, _)| proof).map_err(|error| error.kind())
+    };
+    let nothing = Insistence::default();
+    let unknown = || Some(Verdict::Unproven { why: "no".to_owned() });
+    let broken = || Some(Verdict::Broken { why: "cut".to_owned() });
+    assert_eq!(ended(Producer::Command, 9, unknown(), nothing), Ok(Proof::Sealed));
+    assert_eq!(ended(Producer::Command, 9, broken(), nothing), Err(ErrorKind::Integrity));
+    assert_eq!(ended(Producer::Command, 0, unknown(), nothing), Err(ErrorKind::Integrity));
+    let good = Some(Verdict::Proven { format: Format::Tar, label: None });
+    assert_eq!(ended(Producer::Files, 9, good, nothing), Ok(Proof::File));
+}
+
+#[test]
+fn what_we_make_ourselves_is_named_after_it() {
+    let made = Made { set: "pg_dump".to_owned(), source_type: "command", source: "pg_dump".to_owned() };
+    let given = Given { made: Some(made), ..Given::default() };
+    let name = given.name(&Seen { promised: None, format: Some(Format::Tar) });
+    assert_eq!((name.set.as_str(), name.extension.as_str()), ("pg_dump", "tar"));
+    let label = name.settle(None, &Seen::default(), |words| panic!("{words}")).unwrap();
+    assert_eq!((label.source.source_type.as_str(), label.source.name.as_str()), ("command", "pg_dump"));
 }

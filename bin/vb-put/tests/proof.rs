@@ -94,7 +94,9 @@ fn mistakes_on_the_command_line_say_what_to_do() {
         ("vb-put --store ftp://host data", 2, "ftp:// is not known"),
         ("vb-put --mark . data", 2, "is a folder"),
         ("vb-put nothing", 4, "opening nothing: no such file"),
-        ("vb-put .", 2, ". is a folder"),
+        ("vb-put data ./data", 2, "would be in the same place"),
+        ("vb-put data -- cat data", 2, "cannot be used with"),
+        ("vb-put --quorum 2 data", 2, "the number of stores is 1"),
         ("vb-put --nonsense", 2, "--nonsense"),
         ("VB_STORE=file://./data vb-put data.gz", 2, "is a file or a symbolic link"),
     ] {

@@ -29,7 +29,7 @@ macro_rules! variables {
 }
 
 variables! {
-    VB_STORE: "The store's URL, as --store takes it; without it CLOUD_PROVIDER decides, and without that it is file://./backups.";
+    VB_STORE: "The store's URL, as --store takes it (for vb-put several, with blanks between them); without it CLOUD_PROVIDER decides, and without that it is file://./backups.";
     CLOUD_PROVIDER: "aws, azure, gcp or local: where backups go when no store is given.";
     S3_BUCKET_NAME: "The bucket, with CLOUD_PROVIDER=aws.";
     AWS_S3_BUCKET: "Another name for S3_BUCKET_NAME.";
@@ -58,6 +58,7 @@ variables! {
     VB_ENCRYPTION: "How the server encrypts what it stores: AES256 or aws:kms.";
     VB_KMS_KEY: "The key for that, by its id or name; without it the provider's default key.";
     VB_LOCK_DAYS: "For how many days the server must refuse to delete what is stored.";
+    VB_LOCK_MODE: "Who may end that lock early: GOVERNANCE (whoever may bypass it, the default) or COMPLIANCE (nobody at all).";
     #[secret] DATABASE_URL: "The PostgreSQL to export from and import into; parts that it leaves out come from PG*.";
     PGHOST: "The server's host, or the folder of its Unix socket.";
     PGHOSTADDR: "The server's address, where its name must not be looked up.";
@@ -105,6 +106,13 @@ impl Environment {
     /// From names and values; later ones win.
     pub fn new(values: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(values.into_iter().collect())
+    }
+
+    /// The same with one more value, such as a flag's, which goes before the environment.
+    #[must_use]
+    pub fn with(mut self, variable: Variable, value: &str) -> Self {
+        self.0.insert(variable.name.to_owned(), value.to_owned());
+        self
     }
 
     /// The variable's value; an empty one counts as not set, as in every shell script.

@@ -57,9 +57,29 @@ impl Location {
     /// # Errors
     /// A usage error that names the variable which is missing or wrong.
     pub fn from_environment(environment: &Environment) -> Result<Self> {
-        if let Some(url) = environment.get(variables::VB_STORE) {
-            return Self::parse(url);
+        match Self::all_from_environment(environment)?.as_slice() {
+            [only] => Ok(only.clone()),
+            several => {
+                let error = Error::usage(format!("VB_STORE names {} stores, and this takes one", several.len()));
+                let first = several.iter().map(|first| format!(", such as {first}")).next().unwrap_or_default();
+                Err(error.with_hint(format!("Name one with --store{first}.")))
+            }
         }
+    }
+
+    /// The same for a command that takes several stores: `VB_STORE` may name them with blanks between.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn all_from_environment(environment: &Environment) -> Result<Vec<Self>> {
+        match environment.get(variables::VB_STORE) {
+            Some(urls) if urls.trim().is_empty() => Err(Error::usage("VB_STORE is blank")),
+            Some(urls) => split(urls).iter().map(|url| Self::parse(url)).collect(),
+            None => Ok(vec![Self::of_provider(environment)?]),
+        }
+    }
+
+    fn of_provider(environment: &Environment) -> Result<Self> {
         let aws = [variables::S3_BUCKET_NAME, variables::AWS_S3_BUCKET, variables::BACKUP_BUCKET];
         match environment.get(variables::CLOUD_PROVIDER) {
             Some("aws" | "s3") => Self::bucket("s3", environment, &aws),
@@ -84,6 +104,18 @@ impl Location {
         let prefix = environment.get(variables::BACKUP_PREFIX).unwrap_or_default();
         Self::parse(&format!("{scheme}://{bucket}/{prefix}"))
     }
+}
+
+/// The URLs in a text; a folder's name may hold blanks, so a word that begins no URL belongs to the one before.
+fn split(text: &str) -> Vec<String> {
+    let mut urls: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match urls.last_mut() {
+            Some(last) if !word.contains("://") => last.extend([" ", word]),
+            _ => urls.push(word.to_owned()),
+        }
+    }
+    urls
 }
 
 impl fmt::Display for Location {
@@ -117,6 +149,20 @@ mod tests {
             assert_eq!(error.kind(), crate::ErrorKind::Usage);
             assert!(!error.to_string().contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn several_stores_stand_with_blanks_between_them() {
+        let set = |urls| environment(&[("VB_STORE", urls)]);
+        let all = |urls| -> Vec<String> {
+            Location::all_from_environment(&set(urls)).unwrap().iter().map(Location::to_string).collect()
+        };
+        assert_eq!(all(" file:///srv/my backups  s3://b/p "), ["file:///srv/my backups", "s3://b/p"]);
+        assert_eq!(Location::from_environment(&set("file:///my backups")).unwrap().path, "/my backups");
+        let error = Location::from_environment(&set("s3://a s3://b")).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Usage);
+        assert!(error.hint().unwrap().contains("--store, such as s3://a"), "{error:?}");
+        assert_eq!(Location::from_environment(&set(" ")).unwrap_err().kind(), crate::ErrorKind::Usage);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct CommonArguments {
     #[arg(long, value_name = "FILE", global = true)]
     pub status: Option<PathBuf>,
 
-    /// A line on a terminal, JSON status lines, or nothing
+    /// A bar on a terminal, JSON status lines, or nothing
     #[arg(long, value_enum, default_value_t = ProgressChoice::Auto, value_name = "HOW", global = true)]
     pub progress: ProgressChoice,
 }
@@ -26,7 +26,7 @@ pub struct CommonArguments {
 /// How a long run shows that it lives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ProgressChoice {
-    /// A line on a terminal, nothing elsewhere.
+    /// A bar on a terminal, nothing elsewhere.
     #[default]
     Auto,
     /// Nothing.

@@ -62,8 +62,8 @@ pub fn main<C: Command>() -> ExitCode {
     let result = command.run(&session);
     // A signal that came first ends the process, whatever its undoing made of the run; one that comes now is too late.
     let _ending = cleanup::uninterrupted();
-    match result.and_then(|done| Ok(session.finish(&done)?)) {
-        Ok(()) => ExitCode::SUCCESS,
+    match result.and_then(|done| Ok(session.finish(&done).map(|()| done.exit_code())?)) {
+        Ok(code) => ExitCode::from(code),
         Err(error) => conclude::<C>(&session, &error),
     }
 }

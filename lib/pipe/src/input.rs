@@ -59,6 +59,14 @@ impl Input {
             }
             None => (standard_input()?, "standard input".to_owned()),
         };
+        Self::of_file(session, file, name)
+    }
+
+    /// What is already open, such as the output of a program that this process has started.
+    ///
+    /// # Errors
+    /// If it is a folder, or the run folder cannot be opened.
+    pub fn of_file(session: &Session, file: File, name: String) -> Result<Self> {
         let pipe = PipeId::of(&file);
         if pipe.is_some() {
             let _smaller_is_slower_only = rustix::pipe::fcntl_setpipe_size(&file, PIPE_BYTES);
@@ -76,6 +84,12 @@ impl Input {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its length, where that is known before the end.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.file.metadata().ok().filter(|_| self.regular).map(|metadata| metadata.len())
     }
 
     /// The bytes read so far.

@@ -173,23 +173,27 @@ fn sweep(folder: &Path) {
     if stale.is_empty() {
         return;
     }
-    let held = held_pipes();
+    let (held, nameless) = (held_pipes(), nameless_device());
     for path in stale {
         let inode = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.rsplit('-').next());
         let is_held = inode.is_some_and(|inode| held.iter().any(|held| held == inode));
-        if !is_held && !may_be_held_by_name(&path) {
+        if !is_held && !may_be_held_by_name(&path, nameless) {
             let _another_was_faster = std::fs::remove_file(path);
         }
     }
 }
 
 /// Whether it is about a FIFO with a name, which `/proc` does not show as a pipe: its record may wait for a day.
-fn may_be_held_by_name(path: &Path) -> bool {
+fn may_be_held_by_name(path: &Path, nameless: Option<u64>) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let device = name.strip_prefix("pipe-").and_then(|name| name.split('-').next()).and_then(|text| text.parse().ok());
-    let nameless = std::io::pipe().ok().and_then(|(reader, _)| PipeId::of(&reader)).map(|pipe| pipe.device);
     let age = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
     device != nameless && !name.ends_with(".tmp") && age.is_none_or(|age| age < FIFO_RECORD_AGE)
+}
+
+/// The device on which this machine has its pipes without a name.
+fn nameless_device() -> Option<u64> {
+    std::io::pipe().ok().and_then(|(reader, _)| PipeId::of(&reader)).map(|pipe| pipe.device)
 }
 
 fn is_orphan(path: &Path) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::arguments::{CommonArguments, ProgressChoice};
 use crate::progress::Progress;
-use crate::record::Announcement;
+use crate::record::{Announcement, PipeId};
 use crate::speech;
 use crate::status::StatusLines;
 use serde_json::{Map, Value};
@@ -22,6 +22,8 @@ struct Shared {
     started: std::time::Instant,
     status: StatusLines,
     progress: ProgressChoice,
+    /// Whether another command reads our data.
+    feeds_a_pipe: bool,
     verbose: bool,
     announcement: Mutex<Option<Announcement>>,
     ended: Mutex<bool>,
@@ -34,9 +36,24 @@ pub struct Done {
     line: Map<String, Value>,
     /// One sentence for a terminal, without the command's name.
     sentence: String,
+    /// Why it is not all that was wanted.
+    shortfall: Option<Arc<Error>>,
 }
 
 impl Done {
+    /// The run did what counts, but not all that was wanted: the same line, with the error's fields and its exit code.
+    #[must_use]
+    pub fn but(mut self, error: Error) -> Self {
+        self.line.extend(error_fields(&error));
+        self.shortfall = Some(Arc::new(error));
+        self
+    }
+
+    /// 0, or that of the shortfall.
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.shortfall.as_ref().map_or(0, |error| error.kind().exit_code())
+    }
+
     /// The whole `done` line, for the label.
     #[must_use]
     pub fn line(&self) -> Value {
@@ -58,6 +75,7 @@ impl Session {
             started: std::time::Instant::now(),
             status: StatusLines::open(common.status.as_deref(), stdout_carries_data)?,
             progress: common.progress,
+            feeds_a_pipe: stdout_carries_data && PipeId::of(std::io::stdout()).is_some(),
             verbose: common.verbose,
             announcement: Mutex::new(None),
             ended: Mutex::new(false),
@@ -116,12 +134,20 @@ impl Session {
     /// Shows from now on how many bytes have passed, as `--progress` wants it.
     #[must_use]
     pub fn progress(&self, verb: &'static str) -> Progress {
-        let how = self.0.progress;
-        let terminal = how == ProgressChoice::Auto && speech::people_watch();
-        match how {
-            ProgressChoice::Json => Progress::start(self.clone(), verb, false),
-            _ if terminal => Progress::start(self.clone(), verb, true),
-            _ => Progress::silent(),
+        self.progress_of(verb, None)
+    }
+
+    /// The same where it is known how many bytes there will be.
+    ///
+    /// Of a pipeline on a terminal only the last command shows a bar: several would draw over each other.
+    #[must_use]
+    pub fn progress_of(&self, verb: &'static str, length: Option<u64>) -> Progress {
+        match self.0.progress {
+            ProgressChoice::Json => Progress::lines(self.clone(), length),
+            ProgressChoice::Auto if speech::people_watch() && !self.0.feeds_a_pipe => {
+                Progress::bar(self.0.command, verb, length)
+            }
+            ProgressChoice::Auto | ProgressChoice::Never => Progress::silent(),
         }
     }
 
@@ -132,7 +158,7 @@ impl Session {
     pub fn done(&self, fields: &impl serde::Serialize, sentence: impl Into<String>) -> Result<Done> {
         let mut line = self.line("done", fields)?;
         line.insert("duration_seconds".to_owned(), self.duration_seconds().into());
-        Ok(Done { line, sentence: sentence.into() })
+        Ok(Done { line, sentence: sentence.into(), shortfall: None })
     }
 
     /// Keeps the announcement of this process's output, so that a failure or a signal can mark it as failed.
@@ -162,6 +188,7 @@ impl Session {
             return Ok(());
         }
         self.tell(&done.sentence);
+        done.shortfall.iter().for_each(|error| speech::error(self.0.command, error));
         self.0.status.write(&done.line)
     }
 
@@ -183,18 +210,8 @@ impl Session {
     }
 
     fn failed_line(&self, error: &Error) -> Map<String, Value> {
-        let mut fields = serde_json::json!({
-            "error": error.kind().name(),
-            "exit_code": error.kind().exit_code(),
-            "message": error.to_string(),
-            "hint": error.hint(),
-            "duration_seconds": self.duration_seconds(),
-        });
-        if error.hint().is_none()
-            && let Some(fields) = fields.as_object_mut()
-        {
-            fields.remove("hint");
-        }
+        let mut fields = error_fields(error);
+        fields.insert("duration_seconds".to_owned(), self.duration_seconds().into());
         self.line("failed", &fields).unwrap_or_default()
     }
 
@@ -222,4 +239,15 @@ impl Session {
     fn ended(&self) -> std::sync::MutexGuard<'_, bool> {
         self.0.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn error_fields(error: &Error) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("error".to_owned(), error.kind().name().into());
+    fields.insert("exit_code".to_owned(), error.kind().exit_code().into());
+    fields.insert("message".to_owned(), error.to_string().into());
+    if let Some(hint) = error.hint() {
+        fields.insert("hint".to_owned(), hint.into());
+    }
+    fields
 }

@@ -1,9 +1,10 @@
-//! The one file that prints.
+//! The one file that prints, apart from the bar of [`crate::progress`].
 //!
 //! Words for people go to standard error and begin with the command's name: `vb-put: …`, lower case, no full stop;
 //! a hint is a whole sentence on its own line. Status lines begin with `{`. A failure to print is no failure of the
 //! command, except where standard output is the product.
 
+use crate::progress;
 use std::io::{self, IsTerminal, Write};
 use vb_core::Error;
 
@@ -22,11 +23,6 @@ pub(crate) fn line(command: &str, words: &str) {
     say(&format!("{command}: {words}\n"));
 }
 
-/// A line that the next one overwrites; empty to wipe it.
-pub(crate) fn passing_line(words: &str) {
-    say(&format!("\r\u{1b}[K{words}"));
-}
-
 /// A status line on standard error.
 pub(crate) fn status_on_stderr(line: &str) {
     say(line);
@@ -41,5 +37,7 @@ pub(crate) fn status_on_stdout(line: &str) -> io::Result<()> {
 
 /// In one write, so that the lines of several commands in one pipe do not mix.
 fn say(text: &str) {
-    let _nobody_listens = io::stderr().lock().write_all(text.as_bytes());
+    progress::aside(|| {
+        let _nobody_listens = io::stderr().lock().write_all(text.as_bytes());
+    });
 }

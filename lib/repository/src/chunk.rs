@@ -7,8 +7,9 @@ use std::sync::Arc;
 /// The length of a full piece: as much as a pipe's buffer holds.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
-/// The most pieces at once: one is being read, one stored, two wait for their hash.
-const MOST: usize = 4;
+/// The pieces whose memory is used again: one is being read, one held back, two wait for a store, one is being stored, one
+/// hashed, two wait for that.
+const MOST: usize = 8;
 
 /// A piece of a stream.
 #[derive(Debug, Clone)]
@@ -101,7 +102,7 @@ mod tests {
 
     #[test]
     fn pieces_are_full_and_kept_ones_are_not_overwritten() {
-        let all: Vec<u8> = (0..CHUNK_BYTES * 6 + 10).map(|index| (index / 7) as u8).collect();
+        let all: Vec<u8> = (0..CHUNK_BYTES * 10 + 10).map(|index| (index / 7) as u8).collect();
         let (mut reader, mut input, mut kept) = (ChunkReader::default(), Slow(&all), Vec::new());
         loop {
             let chunk = reader.read(&mut input).unwrap();
@@ -110,7 +111,7 @@ mod tests {
             }
             kept.push(chunk);
         }
-        assert_eq!(kept.iter().map(|chunk| chunk.len()).collect::<Vec<_>>()[5..], [CHUNK_BYTES, 10]);
+        assert_eq!(kept.iter().map(|chunk| chunk.len()).collect::<Vec<_>>()[9..], [CHUNK_BYTES, 10]);
         let joined: Vec<u8> = kept.iter().flat_map(|chunk| chunk.to_vec()).collect();
         assert!(joined == all);
     }

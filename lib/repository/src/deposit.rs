@@ -12,7 +12,7 @@ use vb_core::manifest::{Manifest, Object};
 use vb_core::time::Instant;
 use vb_core::{Error, ErrorKind, Result, naming};
 use vb_pipe::cleanup;
-use vb_store::Store;
+use vb_store::{Facts, Store};
 
 /// Where a backup goes; fixed before its first byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub struct Deposit {
     store: Arc<dyn Store>,
     journal: Arc<Journal>,
     place: Place,
+    metadata: Facts,
     current: ObjectUpload,
     complete: Vec<CompleteObject>,
 }
@@ -75,8 +76,17 @@ impl Deposit {
     /// # Errors
     /// Those of the store.
     pub fn begin(store: &Arc<dyn Store>, journal: &Arc<Journal>, place: Place) -> Result<Self> {
-        let current = ObjectUpload::begin(store, journal, &place.object_key(0)?)?;
-        Ok(Self { store: Arc::clone(store), journal: Arc::clone(journal), place, current, complete: Vec::new() })
+        Self::begin_with(store, journal, place, Facts::new())
+    }
+
+    /// The same, with metadata for each object.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn begin_with(store: &Arc<dyn Store>, journal: &Arc<Journal>, place: Place, metadata: Facts) -> Result<Self> {
+        let current = ObjectUpload::begin(store, journal, &place.object_key(0)?, &metadata)?;
+        let (store, journal) = (Arc::clone(store), Arc::clone(journal));
+        Ok(Self { store, journal, place, metadata, current, complete: Vec::new() })
     }
 
     /// Appends a piece of the stream; goes on in a further object when this one is as large as the store allows.
@@ -100,7 +110,7 @@ impl Deposit {
 
     fn roll_over(&mut self) -> Result<()> {
         let key = self.place.object_key(self.complete.len() + 1)?;
-        let next = ObjectUpload::begin(&self.store, &self.journal, &key)?;
+        let next = ObjectUpload::begin(&self.store, &self.journal, &key, &self.metadata)?;
         let full = std::mem::replace(&mut self.current, next);
         self.complete.push(full.complete()?);
         Ok(())
@@ -111,18 +121,18 @@ impl Deposit {
     /// # Errors
     /// Those of the store; `Conflict` if another process took the name meanwhile.
     pub fn complete(self) -> Result<Deposited> {
-        let Self { store, journal, place, current, mut complete } = self;
+        let Self { store, journal, place, current, mut complete, .. } = self;
         complete.push(current.complete()?);
-        Ok(Deposited { store, journal, place, complete })
+        Ok(Deposited { store, journal, manifest_key: place.manifest_key()?, complete })
     }
 }
 
 /// All objects are complete; no manifest names them yet. Dropped, they are deleted.
 pub struct Deposited {
-    store: Arc<dyn Store>,
-    journal: Arc<Journal>,
-    place: Place,
-    complete: Vec<CompleteObject>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) manifest_key: Key,
+    pub(crate) complete: Vec<CompleteObject>,
 }
 
 impl Deposited {
@@ -138,23 +148,28 @@ impl Deposited {
     /// Those of the store; `Conflict` if there is another backup of this id by now. Nothing is left then, unless the
     /// manifest's fate is unknown.
     pub fn commit(self, manifest: &Manifest) -> Result<Committed> {
-        let manifest_key = self.place.manifest_key()?;
-        let bytes = manifest.to_bytes()?;
         let uninterrupted = cleanup::uninterrupted();
+        let manifest_key = self.commit_within(&uninterrupted, &manifest.id, &manifest.to_bytes()?)?;
+        Ok(Committed { manifest_key, _uninterrupted: uninterrupted })
+    }
+
+    /// The same within a section that no signal interrupts, for one of several commits; the manifest as its bytes, for a
+    /// copy that must be identical.
+    ///
+    /// # Errors
+    /// As for [`Deposited::commit`].
+    pub fn commit_within(self, _section: &MutexGuard<'_, ()>, id: &str, manifest: &[u8]) -> Result<Key> {
         self.journal.committing();
-        let fate = match self.store.put_new(&manifest_key, &bytes) {
+        let fate = match self.store.put_new(&self.manifest_key, manifest) {
             Ok(_) => Fate::Stored,
-            Err(error) => self.fate(&manifest_key, &bytes, error),
+            Err(error) => self.fate(&self.manifest_key, manifest, error),
         };
         match fate {
-            Fate::Stored => {
-                self.keep();
-                Ok(Committed { manifest_key, _uninterrupted: uninterrupted })
-            }
+            Fate::Stored => Ok(self.keep()),
             Fate::Absent(error) => Err(error),
             Fate::Unknown(error) => {
                 self.keep();
-                Err(error.with_hint(format!("Look with vb-ls whether {} is there; if not, run it again.", manifest.id)))
+                Err(error.with_hint(format!("Look with vb-ls whether {id} is there; if not, run it again.")))
             }
         }
     }
@@ -172,8 +187,9 @@ impl Deposited {
     }
 
     /// Nothing is to be undone any more.
-    fn keep(self) {
+    fn keep(self) -> Key {
         self.complete.into_iter().for_each(CompleteObject::keep);
+        self.manifest_key
     }
 }
 

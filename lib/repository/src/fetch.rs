@@ -29,7 +29,15 @@ struct Job {
 /// # Errors
 /// `Integrity` if an object is missing or is not what the manifest says; those of the store and of `sink`.
 pub fn fetch(store: &dyn Store, manifest: &Manifest, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    manifest.objects.iter().try_for_each(|object| check_length(store, object))?;
+    fetch_objects(store, &manifest.objects, &mut |chunk| sink(chunk))
+}
+
+/// The same for some objects of a backup, in pieces that can be kept.
+///
+/// # Errors
+/// As for [`fetch`].
+pub fn fetch_objects(store: &dyn Store, objects: &[Object], sink: &mut dyn FnMut(&Chunk) -> Result<()>) -> Result<()> {
+    objects.iter().try_for_each(|object| check_length(store, object))?;
     let parallel = store.limits().parallel.max(1);
     let (jobs, queue) = sync_channel::<Job>(parallel);
     let queue = Mutex::new(queue);
@@ -39,7 +47,7 @@ pub fn fetch(store: &dyn Store, manifest: &Manifest, sink: &mut dyn FnMut(&[u8])
         }
         // Dropped at the end of this closure, which ends the workers before the scope waits for them.
         let jobs = jobs;
-        manifest.objects.iter().try_for_each(|object| fetch_object(store, object, &jobs, sink))
+        objects.iter().try_for_each(|object| fetch_object(store, object, &jobs, sink))
     })
 }
 
@@ -66,7 +74,7 @@ fn fetch_object(
     store: &dyn Store,
     object: &Object,
     jobs: &SyncSender<Job>,
-    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    sink: &mut dyn FnMut(&Chunk) -> Result<()>,
 ) -> Result<()> {
     let limits = store.limits();
     let hashing = Hashing::start(Digests::Sha256)?;

@@ -6,10 +6,12 @@
 //!
 //! It holds nothing of its parent's: no end of a pipe, no terminal. It opens the store only if there is work.
 
+use crate::{process, removal};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -18,6 +20,9 @@ use vb_core::environment::Environment;
 use vb_core::key::Key;
 use vb_core::location::Location;
 use vb_store::{OpenUpload, Store};
+
+/// The only argument of a program when it runs as the guard of another run's upload.
+pub(crate) const ARGUMENT: &str = "--as-the-guard-of-an-upload";
 
 /// When to look for an upload whose beginning was on its way to the store when the command was killed.
 const LOOKS: [Duration; 4] =
@@ -29,6 +34,8 @@ const LOOKS: [Duration; 4] =
 pub(crate) enum Line {
     /// Where everything else is. A pipe between two processes of one user is as private as their memory.
     Store { url: String, environment: BTreeMap<String, String> },
+    /// A program that must not outlive the command: the leader of a process group.
+    Process { number: u64, leader: u32 },
     /// An upload to this key begins now.
     Opening { number: u64, key: Key },
     /// It has begun, under this name.
@@ -57,6 +64,7 @@ enum Task {
 struct Left {
     store: Option<(String, BTreeMap<String, String>)>,
     tasks: BTreeMap<u64, Task>,
+    leaders: BTreeMap<u64, u32>,
     committing: bool,
 }
 
@@ -67,7 +75,11 @@ impl Left {
             Line::Opening { number, key } => drop(self.tasks.insert(number, Task::AbortTo(key))),
             Line::Upload { number, upload } => drop(self.tasks.insert(number, Task::Abort(upload))),
             Line::Object { number, key } => drop(self.tasks.insert(number, Task::Delete(key))),
-            Line::Settled { number } => drop(self.tasks.remove(&number)),
+            Line::Process { number, leader } => drop(self.leaders.insert(number, leader)),
+            Line::Settled { number } => {
+                self.tasks.remove(&number);
+                self.leaders.remove(&number);
+            }
             Line::Committing => self.committing = true,
         }
     }
@@ -78,7 +90,16 @@ impl Left {
     }
 }
 
-/// The guard's main: `journal` is its standard input, `open` opens a store.
+/// The main of a program that was started as a guard; none if it was not.
+#[must_use]
+pub fn serve() -> Option<ExitCode> {
+    std::env::args_os().nth(1).filter(|first| first == ARGUMENT)?;
+    let open = |location: &_, environment: &_| vb_stores::open(location, environment, vb_store::no_warning());
+    let result = run(std::io::stdin().lock(), open);
+    Some(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The guard's work: `journal` is its standard input, `open` opens a store.
 ///
 /// # Errors
 /// If something could not be undone; nobody hears of it.
@@ -94,6 +115,7 @@ pub fn run(journal: impl BufRead, open: impl FnOnce(&Location, &Environment) -> 
             left.take(line);
         }
     }
+    left.leaders.values().for_each(|leader| process::end_group(*leader));
     let Some((url, environment)) = left.store.take() else { return Ok(()) };
     let tasks = left.tasks();
     if tasks.is_empty() {
@@ -109,7 +131,7 @@ pub fn run(journal: impl BufRead, open: impl FnOnce(&Location, &Environment) -> 
 
 fn undo(store: &dyn Store, task: &Task) -> Result<()> {
     match task {
-        Task::Delete(key) => store.delete(key),
+        Task::Delete(key) => removal::delete_unnamed(store, key),
         Task::Abort(upload) => store.abort_upload(upload),
         Task::AbortTo(key) => LOOKS.iter().try_for_each(|pause| {
             std::thread::sleep(*pause);

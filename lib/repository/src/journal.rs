@@ -3,7 +3,7 @@
 //! An entry is noted before or as soon as the thing exists, and settled when it is undone or has become part of a
 //! backup. Whatever is not settled when the journal ends, the guard undoes.
 
-use crate::guard::Line;
+use crate::guard::{ARGUMENT, Line};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -23,7 +23,7 @@ const GUARD_NAME: &str = "vb-guard";
 
 /// An entry of the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry(u64);
+pub struct Entry(u64);
 
 /// The open end of the journal. Its methods never fail: a guard that died is no reason to lose a backup.
 #[derive(Debug, Default)]
@@ -39,15 +39,15 @@ struct State {
 }
 
 impl Journal {
-    /// Starts the guard: this program again, with `argument` as its only one.
+    /// Starts the guard: this program again, which must begin with [`serve`](crate::guard::serve).
     ///
     /// # Errors
     /// If the process cannot be started.
-    pub fn start(argument: &str, location: &Location, environment: &Environment) -> Result<Self> {
+    pub fn start(location: &Location, environment: &Environment) -> Result<Self> {
         let step = "starting the guard process";
         let mut child = Command::new(PROGRAM)
             .arg0(GUARD_NAME)
-            .arg(argument)
+            .arg(ARGUMENT)
             // Away from the terminal's and the pipe's process group: a signal to that is not for the guard.
             .process_group(0)
             .stdin(Stdio::piped())
@@ -89,6 +89,13 @@ impl Journal {
         }
     }
 
+    /// This process group must end with the command.
+    pub fn process(&self, leader: u32) -> Entry {
+        let entry = self.entry();
+        self.note(entry, &Line::Process { number: entry.0, leader });
+        entry
+    }
+
     /// The upload has begun, under this name.
     pub(crate) fn opened(&self, entry: Entry, upload: &OpenUpload) {
         self.note(entry, &Line::Upload { number: entry.0, upload: upload.clone() });
@@ -105,7 +112,7 @@ impl Journal {
     }
 
     /// There is nothing of the entry: it was undone, or is part of a backup, or never came into being.
-    pub(crate) fn settle(&self, entry: Entry) {
+    pub fn settle(&self, entry: Entry) {
         if self.state().open.remove(&entry.0) {
             self.say(&Line::Settled { number: entry.0 });
         }

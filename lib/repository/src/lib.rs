@@ -3,25 +3,32 @@
 //! A backup exists when its manifest exists: data first, manifest last, both created and never replaced. Decisions ([`litter`], [`select`], [`removal`]) are pure functions.
 #![forbid(unsafe_code)]
 
+pub mod annotation;
 pub mod arguments;
 pub mod chunk;
+pub mod copy;
 pub mod deposit;
 pub mod fetch;
 pub mod guard;
+mod guarded;
 mod hashing;
 pub mod journal;
 pub mod listing;
 pub mod litter;
 mod object;
+pub mod process;
 pub mod removal;
 pub mod select;
 pub mod words;
+pub mod writing;
 
-pub use arguments::StoreArguments;
+pub use arguments::{OpenStore, StoreArguments, StoresArguments};
 pub use chunk::{Chunk, ChunkReader};
 pub use deposit::{Committed, Deposit, Deposited, Place};
+pub use guarded::Guarded;
 pub use journal::Journal;
 pub use listing::{Listing, list};
+pub use writing::WritingArguments;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use vb_store::{ObjectInfo, Store};
 const THREADS: usize = 16;
 
 /// Ten thousand objects with their digests fit into a tenth of this.
-const MOST_MANIFEST_BYTES: u64 = 32 << 20;
+pub(crate) const MOST_MANIFEST_BYTES: u64 = 32 << 20;
 
 /// A store, or one set of it, at one time.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 use crate::chunk::Chunk;
 use crate::hashing::{Digests, Hashing};
 use crate::journal::{Entry, Journal};
+use crate::removal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vb_core::key::Key;
 use vb_core::manifest::Object;
@@ -65,7 +66,7 @@ impl Traces {
         // Aborted first, so that a commit which another thread waits for fails at once.
         let aborted = abort();
         let committed = *lock(&self.committed);
-        let deleted = !committed || self.store.delete(&self.key).is_ok();
+        let deleted = !committed || removal::delete_unnamed(&*self.store, &self.key).is_ok();
         if deleted && (aborted || abort()) {
             self.journal.settle(self.entry);
         }
@@ -83,7 +84,7 @@ pub(crate) struct ObjectUpload {
 
 impl ObjectUpload {
     /// Begins an object, and registers it before it can leave a trace.
-    pub(crate) fn begin(store: &Arc<dyn Store>, journal: &Arc<Journal>, key: &Key) -> Result<Self> {
+    pub(crate) fn begin(store: &Arc<dyn Store>, journal: &Arc<Journal>, key: &Key, metadata: &Facts) -> Result<Self> {
         let hashing = Hashing::start(Digests::Both)?;
         let traces = Arc::new(Traces {
             store: Arc::clone(store),
@@ -104,7 +105,7 @@ impl ObjectUpload {
                 Ok(())
             })
         };
-        let upload = traces.watch(|| store.upload(key, &Facts::new(), on_open))?;
+        let upload = traces.watch(|| store.upload(key, metadata, on_open))?;
         Ok(Self { upload, hashing, size_bytes: 0, traces, undo })
     }
 

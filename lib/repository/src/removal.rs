@@ -1,6 +1,6 @@
 //! Removing backups: what belongs to each, and in which order they go. Deleting itself is one small function.
 
-use crate::listing::{Listing, id_of};
+use crate::listing::{self, Listing, id_of};
 use std::collections::{HashMap, HashSet};
 use vb_core::key::Key;
 use vb_core::manifest::Manifest;
@@ -91,6 +91,23 @@ fn put_back(store: &dyn Store, removal: &Removal, manifest: &[u8], error: Error)
             .during(format!("removing {id}, whose manifest could not be put back ({cause})"))
             .with_hint("Its data is still there and is swept after a day; copy it if you need it."),
     }
+}
+
+/// Deletes an object that a run has stored in vain. If a manifest names it by now, another run has made it part of a
+/// backup (a copy of the same backup finds it and takes it over), and it stays.
+///
+/// # Errors
+/// Those of the store.
+pub fn delete_unnamed(store: &dyn Store, key: &Key) -> Result<()> {
+    let named = match id_of(key).and_then(|id| naming::parse_id(id).map(|(set, _)| naming::manifest_key(set, id))) {
+        Some(manifest_key) => match listing::read(store, &manifest_key?) {
+            Ok(manifest) => manifest.objects.iter().any(|object| object.key == *key),
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        },
+        None => false,
+    };
+    if named { Ok(()) } else { store.delete(key) }
 }
 
 #[cfg(test)]

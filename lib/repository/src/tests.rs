@@ -72,6 +72,24 @@ fn a_stream_comes_back_as_it_was() {
 }
 
 #[test]
+fn an_object_has_ten_thousand_parts_and_the_next_byte_is_another_object() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let limits = store.limits();
+    assert_eq!((limits.most_parts, limits.largest_object_bytes()), (10_000, 10_000_000));
+    let cases = [(1, 9_999_999), (2, 10_000_000), (3, 10_000_001), (4, 20_000_000), (5, 30_000_001)];
+    for (hour, length) in cases {
+        let data = pattern(length);
+        let manifest = store_backup(&store, &data, None, hour).unwrap();
+        let sizes: Vec<u64> = manifest.objects.iter().map(|object| object.size_bytes).collect();
+        assert_eq!(sizes.len() as u64, limits.objects(length as u64), "{length} bytes");
+        let (last, full) = sizes.split_last().unwrap();
+        assert!(full.iter().all(|size| *size == limits.largest_object_bytes()), "{sizes:?}");
+        assert_eq!(last.div_ceil(limits.part_bytes), limits.last_parts(length as u64), "{length} bytes");
+        assert!(fetched(&*store, &manifest).unwrap() == data, "{length} bytes");
+    }
+}
+
+#[test]
 fn what_fails_before_the_manifest_leaves_nothing() {
     for fault in [Fault::Open, Fault::Write, Fault::Commit, Fault::Manifest(ErrorKind::Denied)] {
         let inner = MemoryStore::new();

@@ -1,5 +1,6 @@
 //! What an S3 store needs to know: from its URL, the environment and, for tests, the caller.
 
+use crate::options::ObjectOptions;
 use aws_sdk_s3::config::Credentials;
 use std::path::PathBuf;
 use vb_core::environment::{self as variables, Environment};
@@ -31,6 +32,8 @@ pub struct S3Config {
     pub policy: RetryPolicy,
     /// Hears of every further try.
     pub warn: Warn,
+    /// How the server keeps what is stored.
+    pub options: ObjectOptions,
     pub(crate) credentials: Option<Credentials>,
 }
 
@@ -39,7 +42,7 @@ impl S3Config {
     /// profile, SSO, web identity, process, container, instance role.
     ///
     /// # Errors
-    /// A usage error if only one half of a key is set.
+    /// A usage error if only one half of a key is set, or the options for stored objects contradict each other.
     pub fn new(location: &Location, environment: &Environment) -> Result<Self> {
         let text = |variable| environment.get(variable).map(str::to_owned);
         Ok(Self {
@@ -53,6 +56,7 @@ impl S3Config {
             page_keys: 1000,
             policy: RetryPolicy::default(),
             warn: no_warning(),
+            options: ObjectOptions::new(environment)?,
             credentials: credentials(environment)?,
         })
     }

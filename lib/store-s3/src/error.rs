@@ -78,7 +78,10 @@ fn kind_of(status: u16, code: &str) -> ErrorKind {
         | "RequestTimeTooSkewed"
         | "AccountProblem"
         | "AllAccessDisabled" => return ErrorKind::Denied,
-        "AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException" => {
+        "AuthorizationHeaderMalformed"
+        | "PermanentRedirect"
+        | "IllegalLocationConstraintException"
+        | "InvalidStorageClass" => {
             return ErrorKind::Usage;
         }
         _ => {}
@@ -105,6 +108,7 @@ fn hint_for(status: u16, code: &str) -> Option<&'static str> {
         }
         ("AuthorizationHeaderMalformed" | "PermanentRedirect" | "IllegalLocationConstraintException", _)
         | (_, 301 | 307) => "Set AWS_REGION to the bucket's region.",
+        ("InvalidStorageClass", _) => "Set VB_STORAGE_CLASS (--storage-class) to a class that this server has.",
         ("InvalidObjectState", _) => "The object is in an archive class; restore it in the provider's console first.",
         ("", 400) => "Check the credentials, AWS_REGION and the bucket's name; this request gets no more words.",
         // An answer without words does not tell a wrong key from one that may not.

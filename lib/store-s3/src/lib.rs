@@ -10,10 +10,14 @@ mod checksum;
 mod client;
 mod config;
 mod error;
+mod lifecycle;
 mod listing;
+mod options;
 mod parts;
 mod store;
+mod tagging;
 mod upload;
 
 pub use config::S3Config;
+pub use options::{Encryption, Lock, ObjectOptions};
 pub use store::S3Store;

@@ -2,8 +2,9 @@
 
 use crate::call::{call, limit};
 use crate::error::explain_stream;
+use crate::options::{Content, with_options};
 use crate::upload::S3Upload;
-use crate::{S3Config, checksum, client, listing};
+use crate::{S3Config, checksum, client, lifecycle, listing, tagging};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
@@ -15,7 +16,7 @@ use vb_core::key::Key;
 use vb_core::parts::PartLimits;
 use vb_core::time::Instant;
 use vb_core::{Error, ErrorKind, Result};
-use vb_store::{Facts, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
+use vb_store::{Facts, Lifecycle, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
 
 /// A bucket, or what lies under a prefix of one. Its clones share connections and two worker threads.
 ///
@@ -66,12 +67,12 @@ impl Shared {
     }
 
     /// One create-only request. A server that knows no conditions is asked first whether the object exists.
-    pub(crate) async fn put(&self, key: &Key, bytes: Bytes) -> Result<Stored> {
+    pub(crate) async fn put(&self, key: &Key, bytes: Bytes, content: Content<'_>) -> Result<Stored> {
         self.refuse_existing(key).await?;
         let stored = Stored { size_bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) };
         let request = self.client.put_object().bucket(&self.config.bucket).key(self.full_key(key.as_str()));
         let request = request.if_none_match("*").checksum_crc32(checksum::encode(stored.crc32));
-        let request = request.body(ByteStream::from(bytes));
+        let request = with_options!(request, self.config.options, content).body(ByteStream::from(bytes));
         match call(&format!("storing {key}"), limit(stored.size_bytes), request.send()).await {
             Ok(_) => Ok(stored),
             Err(error) => Err(self.settle_conflict(key, error).await),
@@ -182,12 +183,20 @@ impl Store for S3Store {
     }
 
     fn put_new(&self, key: &Key, bytes: &[u8]) -> Result<Stored> {
-        self.wait(self.0.put(key, Bytes::copy_from_slice(bytes)))
+        self.wait(self.0.put(key, Bytes::copy_from_slice(bytes), Content::Record))
     }
 
-    fn upload(&self, key: &Key, _metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
+    fn upload(&self, key: &Key, metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
         self.wait(self.0.refuse_existing(key))?;
-        Ok(Box::new(S3Upload::new(self.clone(), key.clone(), on_open)))
+        Ok(Box::new(S3Upload::new(self.clone(), key.clone(), metadata.clone(), on_open)))
+    }
+
+    fn tag(&self, key: &Key, tags: &Facts) -> Result<()> {
+        self.wait(tagging::tag(&self.0, key, tags))
+    }
+
+    fn install_lifecycle(&self, rules: &Lifecycle) -> Result<()> {
+        self.wait(lifecycle::install(&self.0, rules))
     }
 
     fn head(&self, key: &Key) -> Result<Option<ObjectInfo>> {

@@ -3,6 +3,7 @@
 use crate::S3Store;
 use crate::call::{call, limit, with_retries};
 use crate::checksum;
+use crate::options::{Content, with_options};
 use crate::parts::{Destination, Parts};
 use crate::store::Shared;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
@@ -10,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
-use vb_store::{OnOpen, OpenUpload, Store, Stored, Upload, find_own};
+use vb_store::{Facts, OnOpen, OpenUpload, Store, Stored, Upload, find_own};
 
 /// Servers put thousands of parts together before they answer.
 const COMMIT_LIMIT: Duration = Duration::from_secs(600);
@@ -18,6 +19,7 @@ const COMMIT_LIMIT: Duration = Duration::from_secs(600);
 pub(crate) struct S3Upload {
     store: S3Store,
     key: Key,
+    metadata: Facts,
     /// Taken when the multipart upload begins.
     on_open: Option<OnOpen>,
     /// The part that is being filled.
@@ -26,8 +28,8 @@ pub(crate) struct S3Upload {
 }
 
 impl S3Upload {
-    pub(crate) fn new(store: S3Store, key: Key, on_open: OnOpen) -> Self {
-        Self { store, key, on_open: Some(on_open), gathered: BytesMut::new(), multipart: None }
+    pub(crate) fn new(store: S3Store, key: Key, metadata: Facts, on_open: OnOpen) -> Self {
+        Self { store, key, metadata, on_open: Some(on_open), gathered: BytesMut::new(), multipart: None }
     }
 
     fn shared(&self) -> &Shared {
@@ -44,7 +46,7 @@ impl S3Upload {
             return Ok(());
         }
         let shared = self.shared();
-        let id = shared.runtime.block_on(create(shared, &self.key))?;
+        let id = shared.runtime.block_on(create(shared, &self.key, &self.metadata))?;
         let open = OpenUpload { key: self.key.clone(), id, begun_at: chrono::Utc::now() };
         let destination = Destination {
             client: shared.client.clone(),
@@ -89,7 +91,9 @@ impl S3Upload {
     fn commit_small(&mut self) -> Result<Stored> {
         let bytes = std::mem::take(&mut self.gathered).freeze();
         let sent = Stored { size_bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) };
-        let put = || async { self.shared().put(&self.key, Bytes::clone(&bytes)).await.map(|_| ()) };
+        let put = || async {
+            self.shared().put(&self.key, Bytes::clone(&bytes), Content::Data(&self.metadata)).await.map(|_| ())
+        };
         self.shared().commit(&self.store, &self.key, sent, put)
     }
 
@@ -161,11 +165,12 @@ impl Shared {
     }
 }
 
-async fn create(shared: &Shared, key: &Key) -> Result<String> {
+async fn create(shared: &Shared, key: &Key, metadata: &Facts) -> Result<String> {
     let step = format!("beginning the upload of {key}");
     let (bucket, full_key) = (&shared.config.bucket, shared.full_key(key.as_str()));
     let answer = with_retries(&shared.config.policy, &shared.config.warn, |_| {
         let request = shared.client.create_multipart_upload().bucket(bucket).key(&full_key);
+        let request = with_options!(request, shared.config.options, Content::Data(metadata));
         // The whole object's checksum, not one of the parts' checksums: so it can be compared later.
         let request = request.checksum_algorithm(ChecksumAlgorithm::Crc32).checksum_type(ChecksumType::FullObject);
         call(&step, limit(0), request.send())

@@ -48,6 +48,16 @@ pub fn open(location: &Location, environment: &Environment, warn: Warn) -> Resul
     }
 }
 
+/// The storage class for data that is read rarely, by the provider's own name.
+#[must_use]
+pub fn cooler_class(scheme: &str) -> &'static str {
+    match scheme {
+        "az" => "Cool",
+        "gs" => "NEARLINE",
+        _ => "STANDARD_IA",
+    }
+}
+
 /// What lies across a network is tried again.
 #[cfg(any(feature = "azure", feature = "gcs", feature = "s3", feature = "sftp"))]
 fn retrying<S: Store + 'static>(store: S, warn: Warn) -> Arc<dyn Store> {

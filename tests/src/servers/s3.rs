@@ -50,12 +50,24 @@ impl S3Server {
     /// # Errors
     /// When the server cannot be reached or refuses.
     pub fn create_bucket(&self, label: &str) -> Result<Bucket> {
+        self.create(label, &[])
+    }
+
+    /// The same, for objects that can be locked.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub fn create_locking_bucket(&self, label: &str) -> Result<Bucket> {
+        self.create(label, &["--header", "x-amz-bucket-object-lock-enabled: true"])
+    }
+
+    fn create(&self, label: &str, options: &[&str]) -> Result<Bucket> {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("{label}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut variables = self.held.variables().clone();
         variables.insert("S3_BUCKET_NAME".into(), name.clone());
         let bucket = Bucket { name, variables };
-        bucket.request("PUT", "", None).with_context(|| format!("creating the bucket {}", bucket.name))?;
+        bucket.send("PUT", "", None, options).with_context(|| format!("creating the bucket {}", bucket.name))?;
         Ok(bucket)
     }
 }
@@ -135,7 +147,28 @@ impl Bucket {
         Ok(String::from_utf8(answer).context("reading the list of uploads")?.matches("<UploadId>").count())
     }
 
+    /// What the server says of an object, as lower-case header lines.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or has no such object.
+    pub fn headers(&self, key: &str) -> Result<String> {
+        let answer = self.send("HEAD", key, None, &["--head"])?;
+        Ok(String::from_utf8(answer).context("reading an object's headers")?.to_lowercase())
+    }
+
+    /// The answer to any other question: a key or a query such as `?lifecycle=`.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub fn ask(&self, question: &str) -> Result<String> {
+        String::from_utf8(self.request("GET", question, None)?).context("reading the server's answer")
+    }
+
     fn request(&self, method: &str, key: &str, content: Option<&[u8]>) -> Result<Vec<u8>> {
+        self.send(method, key, content, &[])
+    }
+
+    fn send(&self, method: &str, key: &str, content: Option<&[u8]>, options: &[&str]) -> Result<Vec<u8>> {
         let set = |name: &str| self.variables.get(name).with_context(|| format!("the server script sets no {name}"));
         let url = format!("{}/{}{}{key}", set("AWS_ENDPOINT_URL")?, self.name, if key.is_empty() { "" } else { "/" });
         let user = format!("{}:{}", set("AWS_ACCESS_KEY_ID")?, set("AWS_SECRET_ACCESS_KEY")?);
@@ -158,6 +191,7 @@ impl Bucket {
             "--header",
             "content-type: application/octet-stream",
         ]);
+        curl.args(options);
         if content.is_some() {
             curl.args(["--data-binary", "@-"]);
         }

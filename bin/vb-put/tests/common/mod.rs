@@ -70,6 +70,19 @@ pub(crate) fn spawn(place: &Place, arguments: &[&str], stdin: Stdio) -> Child {
     command.spawn().unwrap()
 }
 
+/// The same, with the variables of a server.
+pub(crate) fn spawn_with(
+    place: &Place,
+    variables: &std::collections::BTreeMap<String, String>,
+    arguments: &[&str],
+    stdin: Stdio,
+) -> Child {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vb-put"));
+    command.env_clear().envs(variables).env("VB_RUN_DIR", place.run_dir()).args(arguments);
+    command.current_dir(place.work()).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
 /// Exit code, and everything that it said.
 pub(crate) fn ended(child: Child) -> (i32, String) {
     let output = child.wait_with_output().unwrap();

@@ -1,0 +1,95 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod run;
+
+use clap::Parser;
+use run::Run;
+use std::process::ExitCode;
+use vb_core::environment::VB_SET;
+use vb_core::location::Location;
+use vb_core::{Error, Result, naming};
+use vb_pipe::{Command, CommonArguments, Done, EXIT_CODES, Session};
+use vb_repository::{Listing, StoreArguments, WritingArguments, arguments, copy, guard, list};
+
+const EXAMPLES: &str = "\
+Examples:
+  vb-copy --from file:///srv/backups --to s3://backups/weather
+  vb-copy --from s3://backups --to file:///mnt/usb --set verification --dry-run
+  vb-copy --from s3://backups --to file://./here verification_20261121_031500
+";
+
+/// Bring to one store the backups that another has
+#[derive(Debug, Parser)]
+#[command(name = "vb-copy", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
+struct Copy {
+    /// Only these backups, and what they stand on
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+
+    /// The store that has the backups
+    #[arg(long, value_name = "URL")]
+    from: String,
+
+    /// The store that gets what it lacks
+    #[arg(long, value_name = "URL")]
+    to: String,
+
+    /// Only the backups of this set; by default VB_SET, else every set
+    #[arg(long, value_name = "NAME", conflicts_with = "ids")]
+    set: Option<String>,
+
+    #[command(flatten)]
+    writing: WritingArguments,
+
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+impl Command for Copy {
+    const NAME: &'static str = "vb-copy";
+
+    fn common(&self) -> &CommonArguments {
+        &self.common
+    }
+
+    fn stdout_carries_data(&self) -> bool {
+        false
+    }
+
+    fn run(self, session: &Session) -> anyhow::Result<Done> {
+        let set = self.set.as_deref().or(session.environment().get(VB_SET)).filter(|_| self.ids.is_empty());
+        set.map_or(Ok(()), naming::check_set)?;
+        let from = StoreArguments { store: Some(self.from.clone()) };
+        let (source, target) = (from.location(session.environment())?, Location::parse(&self.to)?);
+        if source == target {
+            return Err(Error::usage("--from and --to name the same store").into());
+        }
+        let from = from.open(session)?;
+        let to = arguments::open_to_write(session, target, &self.writing)?;
+        let (here, there) = (list(&*from, set)?, list(&*to.store, set)?);
+        self.refuse_unknown(&here, &*from)?;
+        let ids = Some(self.ids.as_slice()).filter(|ids| !ids.is_empty());
+        let plan = copy::plan(&here.backups, &there.backups, ids);
+        let mut run = Run::new(session, &*from, &to, self.common.dry_run, &plan);
+        run.compare(&here, &there)?;
+        run.copy(&plan)?;
+        run.copy_pins(&here, &there, &plan, ids)?;
+        Ok(run.conclude()?)
+    }
+}
+
+impl Copy {
+    fn refuse_unknown(&self, here: &Listing, from: &dyn vb_store::Store) -> Result<()> {
+        let unknown = self.ids.iter().find(|id| !here.backups.iter().any(|manifest| manifest.id == **id));
+        match unknown {
+            Some(id) => Err(Error::not_found(format!("no backup {id} in {}", from.describe()))
+                .with_hint("vb-ls shows what is there.")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    guard::serve().unwrap_or_else(vb_pipe::main::<Copy>)
+}
