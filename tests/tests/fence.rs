@@ -16,7 +16,7 @@ const CONTENT: [&str; 6] = ["arrow", "parquet", "duckdb", "postgres", "tokio-pos
 const RUNTIME: [&str; 2] = ["tokio", "async-std"];
 
 /// Each command, and the packages (or beginnings of their names) that it must not contain.
-const FENCES: [(&str, &[&[&str]]); 7] = [
+const FENCES: [(&str, &[&[&str]]); 8] = [
     ("vb-compress", &[&RUNTIME, &PROVIDERS, &STORES, &CONTENT]),
     ("vb-export", &[&PROVIDERS, &STORES]),
     ("vb-import", &[&PROVIDERS, &STORES]),
@@ -24,6 +24,8 @@ const FENCES: [(&str, &[&[&str]]); 7] = [
     ("vb-ls", &[&CONTENT]),
     ("vb-prune", &[&CONTENT]),
     ("vb-put", &[&CONTENT]),
+    // Decodes and restores, so that it knows every content but DuckDB's.
+    ("vb-verify", &[&["duckdb"]]),
 ];
 
 /// What `vb-core` may use itself: it has no I/O, no clock, no argument parser.

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod arguments;
+pub mod cache;
+pub mod catalogue;
 pub mod chunk;
 pub mod deposit;
 pub mod fetch;
@@ -14,14 +16,19 @@ pub mod listing;
 pub mod litter;
 mod object;
 pub mod removal;
+mod row;
 pub mod select;
+pub mod verification;
 pub mod words;
 
 pub use arguments::StoreArguments;
+pub use cache::Cache;
+pub use catalogue::{Catalogue, Entry, catalogue};
 pub use chunk::{Chunk, ChunkReader};
 pub use deposit::{Committed, Deposit, Deposited, Place};
 pub use journal::Journal;
 pub use listing::{Listing, list};
+pub use row::{Row, RowObject};
 
 #[cfg(test)]
 mod tests;
