@@ -1,7 +1,6 @@
 //! Which backups are verified, and in which order: pure, so that a run that was cut short goes on where it stopped.
 
 use std::collections::{HashMap, HashSet};
-use vb_core::fact::Level;
 use vb_core::{Error, Result};
 use vb_repository::Entry;
 use vb_repository::catalogue::sort_by_need;
@@ -54,9 +53,4 @@ fn with_bases<'all>(chosen: &[&'all Entry], by_id: &HashMap<&str, &'all Entry>) 
 pub(crate) fn links<'all>(entry: &'all Entry, by_id: &HashMap<&str, &'all Entry>) -> impl Iterator<Item = &'all Entry> {
     let base = |entry: &&'all Entry| by_id.get(entry.row.base.as_deref()?).copied();
     std::iter::successors(Some(entry), base).take(by_id.len() + 1)
-}
-
-/// Whether the level needs what a backup stands on.
-pub(crate) fn needs_chain(level: Level) -> bool {
-    level >= Level::Restored
 }

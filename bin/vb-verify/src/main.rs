@@ -136,13 +136,16 @@ impl<'run> Run<'run> {
         let id: &'run str = &entry.row.id;
         let manifests = self.manifests(entry)?;
         let bases = self.bases(entry);
-        // A full backup of a broken chain there is not; an incremental without its bases restores nothing.
         let whole = chain::resolve(&manifests, id).map(|chain| chain.into_iter().cloned().collect::<Vec<_>>());
-        let own = manifests.first().cloned().into_iter().collect::<Vec<_>>();
-        let links = if chosen::needs_chain(self.arguments.level) { whole.as_ref().unwrap_or(&own) } else { &own };
+        let own: Vec<Manifest> = manifests.first().cloned().into_iter().collect();
+        // Without its bases an incremental restores nothing, however well its own rows go in.
+        let (links, wanted) = match &whole {
+            Ok(whole) if self.arguments.level >= Level::Restored => (whole, self.arguments.level),
+            _ => (&own, self.arguments.level.min(Level::Decoded)),
+        };
         let started = std::time::Instant::now();
         let progress = self.session.progress("verified");
-        let outcome = check::check(&*self.store, links, self.arguments.level, &self.restorer, &progress);
+        let outcome = check::check(&*self.store, links, wanted, &self.restorer, &progress);
         drop(progress);
         let seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         let chain = whole.as_ref().err().map_or_else(|| "whole".to_owned(), ToString::to_string);

@@ -10,10 +10,11 @@ use crate::row::{Row, Shared};
 use line::{Line, Manifests, Writer};
 use std::cmp::Ordering;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use vb_core::environment::{Environment, HOME, VB_CACHE_DIR, XDG_CACHE_HOME};
 use vb_core::key::Key;
+use vb_pipe::cleanup;
 use vb_pipe::digest::Digest;
 use vb_store::ObjectInfo;
 
@@ -77,22 +78,41 @@ impl Cache {
 
     /// Keeps these manifests of a set, or of all, in the order of keys, in the place of what it held of them. A cache that
     /// cannot be written is a slower next time, no failure.
-    pub(crate) fn replace<'rows>(
-        &self,
-        set: Option<&str>,
-        rows: impl Iterator<Item = (&'rows Key, Stamp, &'rows Row)>,
-    ) {
+    pub(crate) fn replace<'rows>(&self, set: Option<&str>, rows: impl Iterator<Item = (Stamp, &'rows Row)>) {
         let Some(place) = &self.0 else { return };
+        let temporary = place.path.with_extension(format!("{}.tmp", std::process::id()));
+        let undo = {
+            let temporary = temporary.clone();
+            cleanup::on_failure(move || drop(std::fs::remove_file(temporary)))
+        };
+        let wrote = self.write(place, &temporary, set, rows);
+        if wrote.and_then(|()| std::fs::rename(&temporary, &place.path)).is_ok() {
+            undo.disarm();
+        }
+    }
+
+    /// Not brought to the disk at once: a cache that is cut off by a crash is seen to be so.
+    fn write<'rows>(
+        &self,
+        place: &Place,
+        temporary: &Path,
+        set: Option<&str>,
+        rows: impl Iterator<Item = (Stamp, &'rows Row)>,
+    ) -> std::io::Result<()> {
         let (mut shared, mut old) = (Shared::default(), self.open(set));
-        let mut writer = Writer::new(&place.title);
+        std::fs::create_dir_all(place.path.parent().unwrap_or(&place.path))?;
+        let file = BufWriter::with_capacity(1 << 18, File::create(temporary)?);
+        let mut writer = Writer::new(file, &place.title)?;
         while let Some(line) = old.next_before(&mut shared) {
-            writer.add(&line.key, line.stamp, &line.row);
+            writer.add(line.stamp, &line.row)?;
         }
-        rows.for_each(|(key, stamp, row)| writer.add(key.as_str(), stamp, row));
+        for (stamp, row) in rows {
+            writer.add(stamp, row)?;
+        }
         while let Some(line) = old.next_after(&mut shared) {
-            writer.add(&line.key, line.stamp, &line.row);
+            writer.add(line.stamp, &line.row)?;
         }
-        let _slower_next_time_only = vb_pipe::write_atomically(&place.path, &writer.finish());
+        writer.finish()
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use vb_core::fact::{Fact, Level};
 use vb_core::key::Key;
 use vb_core::time::Instant;
-use vb_core::{Error, ErrorKind, Result};
+use vb_core::{Error, ErrorKind, Result, naming};
 use vb_store::{ObjectInfo, Store};
 
 /// A backup and what is known of it since.
@@ -74,10 +74,38 @@ pub struct Catalogue {
 
 /// A manifest that the listing shows.
 struct Listed {
-    key: Key,
+    content: Content,
     stamp: Stamp,
     facts: Vec<Fact>,
-    row: Option<Row>,
+}
+
+/// What it says, or where it is to be read.
+enum Content {
+    Known(Row),
+    Unread(Key),
+}
+
+impl Listed {
+    fn id(&self) -> Option<&str> {
+        match &self.content {
+            Content::Known(row) => Some(&row.id),
+            Content::Unread(key) => naming::id_of_manifest(key),
+        }
+    }
+
+    fn unread(&self) -> Option<&Key> {
+        match &self.content {
+            Content::Known(_) => None,
+            Content::Unread(key) => Some(key),
+        }
+    }
+
+    fn row(&self) -> Option<&Row> {
+        match &self.content {
+            Content::Known(row) => Some(row),
+            Content::Unread(_) => None,
+        }
+    }
 }
 
 /// Lists one set or all of them. `cache` is used and brought up to date.
@@ -89,22 +117,28 @@ pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache) -> Result<
     let mut cached = cache.open(set);
     let (mut listed, mut facts) = (Vec::<Listed>::new(), BTreeMap::<String, Vec<Fact>>::new());
     store.list(&listing::prefix(set), &mut |object| {
-        match (is_manifest(&object.key), Fact::parse(&object.key)) {
-            (true, _) => {
-                let stamp = Stamp::of(&object);
-                let row = cached.find(&object.key, stamp, &mut shared);
-                listed.push(Listed { key: object.key, stamp, facts: Vec::new(), row });
-            }
-            (false, Some((id, fact))) => add_fact(&mut listed, &mut facts, &object, id, fact),
-            (false, None) => {}
+        if naming::looks_like_manifest(&object.key) {
+            let stamp = Stamp::of(&object);
+            let row = cached.find(&object.key, stamp, &mut shared);
+            let content = match row {
+                // What is cached was looked at before.
+                Some(row) => Content::Known(row),
+                None if is_manifest(&object.key) => Content::Unread(object.key),
+                None => return Ok(()),
+            };
+            listed.push(Listed { content, stamp, facts: Vec::new() });
+        } else if object.key.as_str().ends_with(".json")
+            && let Some((id, fact)) = Fact::parse(&object.key)
+        {
+            add_fact(&mut listed, &mut facts, &object, id, fact);
         }
         Ok(())
     })?;
     // A fact whose name comes before the manifest's own, as "damaged" does.
-    for one in &mut listed {
-        if let Some(early) = vb_core::naming::id_of_manifest(&one.key).and_then(|id| facts.remove(id)) {
-            one.facts.extend(early);
-        }
+    let some = if facts.is_empty() { 0 } else { listed.len() };
+    for one in &mut listed[..some] {
+        let early = one.id().and_then(|id| facts.remove(id));
+        one.facts.extend(early.unwrap_or_default());
     }
     let outdated = cached.is_outdated(&mut shared);
     finish(store, set, cache, Listing { listed, shared, outdated })
@@ -117,7 +151,7 @@ fn add_fact(listed: &mut [Listed], early: &mut BTreeMap<String, Vec<Fact>>, obje
         return;
     }
     match listed.last_mut() {
-        Some(last) if vb_core::naming::id_of_manifest(&last.key) == Some(id) => last.facts.push(fact),
+        Some(last) if last.id() == Some(id) => last.facts.push(fact),
         _ => early.entry(id.to_owned()).or_default().push(fact),
     }
 }
@@ -133,17 +167,16 @@ struct Listing {
 /// Reads what the cache did not have.
 fn finish(store: &dyn Store, set: Option<&str>, cache: &Cache, listing: Listing) -> Result<Catalogue> {
     let Listing { mut listed, shared, outdated } = listing;
-    let unread: Vec<usize> = (0..listed.len()).filter(|index| listed[*index].row.is_none()).collect();
-    let keys: Vec<&Key> = unread.iter().map(|index| &listed[*index].key).collect();
+    let unread: Vec<usize> = (0..listed.len()).filter(|index| listed[*index].row().is_none()).collect();
+    let keys: Vec<&Key> = listed.iter().filter_map(Listed::unread).collect();
     let shared = Mutex::new(shared);
     let results = listing::read_each(store, &keys, &|manifest| {
         shared.lock().unwrap_or_else(PoisonError::into_inner).row(&manifest)
     });
-    drop(keys);
     let mut catalogue = Catalogue { read: unread.len(), ..Catalogue::default() };
     for (place, result) in results {
         match result {
-            Ok(row) => listed[unread[place]].row = Some(row),
+            Ok(row) => listed[unread[place]].content = Content::Known(row),
             // Removed since the listing.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
@@ -151,11 +184,13 @@ fn finish(store: &dyn Store, set: Option<&str>, cache: &Cache, listing: Listing)
         }
     }
     if outdated || !unread.is_empty() {
-        let known = listed.iter().filter_map(|one| Some((&one.key, one.stamp, one.row.as_ref()?)));
-        cache.replace(set, known);
+        cache.replace(set, listed.iter().filter_map(|one| Some((one.stamp, one.row()?))));
     }
-    let entries = listed.into_iter().filter_map(|one| Some(Entry { row: one.row?, facts: one.facts.into() }));
-    catalogue.entries = entries.collect();
+    let entry = |one: Listed| match one.content {
+        Content::Known(row) => Some(Entry { row, facts: one.facts.into() }),
+        Content::Unread(_) => None,
+    };
+    catalogue.entries = listed.into_iter().filter_map(entry).collect();
     catalogue.entries.sort_unstable_by(|left, right| {
         (left.row.created_at, &left.row.id).cmp(&(right.row.created_at, &right.row.id))
     });

@@ -5,6 +5,7 @@ use crate::row::{Row, RowObject, Shared};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::io::{Result, Write};
 use std::sync::Arc;
 use vb_core::label::{Kind, Proof, Source};
 use vb_core::time::Instant;
@@ -16,10 +17,9 @@ pub(super) struct Line {
     pub(super) row: Row,
 }
 
-/// Key, size, time, id, set, kind, base, created, since, until, continues, records, columns, source's number, proof, objects.
+/// Size, time, id, set, kind, base, created, since, until, continues, records, columns, source's number, proof, objects.
 #[derive(Serialize, Deserialize)]
 struct Fields<'text>(
-    #[serde(borrow)] Cow<'text, str>,
     u64,
     i64,
     #[serde(borrow)] Cow<'text, str>,
@@ -72,7 +72,7 @@ impl Manifests {
             Some(micros) => time(micros).map(Some),
             None => Some(None),
         };
-        let objects = fields.15.iter().map(|object| RowObject {
+        let objects = fields.14.iter().map(|object| RowObject {
             ending: shared.text(&object.0),
             size_bytes: object.1,
             sha256: object.2.as_ref().into(),
@@ -81,46 +81,54 @@ impl Manifests {
         });
         let objects = objects.collect();
         let row = Row {
-            id: fields.3.as_ref().into(),
-            set: shared.text(&fields.4),
-            kind: fields.5,
-            base: fields.6.as_deref().map(Box::from),
-            created_at: time(fields.7)?,
-            since: optional(fields.8)?,
-            until: optional(fields.9)?,
-            continues: fields.10,
-            records: fields.11,
-            schema_sha256: fields.12.as_deref().map(|text| shared.text(text)),
-            source: Arc::clone(self.0.get(fields.13)?),
-            proof: fields.14,
+            id: fields.2.as_ref().into(),
+            set: shared.text(&fields.3),
+            kind: fields.4,
+            base: fields.5.as_deref().map(Box::from),
+            created_at: time(fields.6)?,
+            since: optional(fields.7)?,
+            until: optional(fields.8)?,
+            continues: fields.9,
+            records: fields.10,
+            schema_sha256: fields.11.as_deref().map(|text| shared.text(text)),
+            source: Arc::clone(self.0.get(fields.12)?),
+            proof: fields.13,
             objects,
         };
-        let stamp = Stamp { size_bytes: fields.1, modified_at: fields.2 };
-        Some(Line { key: fields.0.into_owned(), stamp, row })
+        let stamp = Stamp { size_bytes: fields.0, modified_at: fields.1 };
+        Some(Line { key: key_of(&row), stamp, row })
     }
 }
 
+/// The key of a row's manifest: [`crate::listing::read`] has seen to it that it has no other.
+fn key_of(row: &Row) -> String {
+    format!("{}/{}_metadata.json", row.set, row.id)
+}
+
 /// Writes lines, each source before the first manifest that has it.
-pub(super) struct Writer {
-    bytes: Vec<u8>,
+pub(super) struct Writer<W> {
+    output: W,
     sources: HashMap<*const Source, usize>,
     /// Held, so that no address is used twice.
     held: Vec<Arc<Source>>,
 }
 
-impl Writer {
-    pub(super) fn new(title: &str) -> Self {
-        Self { bytes: format!("{title}\n").into_bytes(), sources: HashMap::new(), held: Vec::new() }
+impl<W: Write> Writer<W> {
+    pub(super) fn new(mut output: W, title: &str) -> Result<Self> {
+        writeln!(output, "{title}")?;
+        Ok(Self { output, sources: HashMap::new(), held: Vec::new() })
     }
 
-    pub(super) fn add(&mut self, key: &str, stamp: Stamp, row: &Row) {
-        let known = self.sources.get(&Arc::as_ptr(&row.source)).copied();
-        let number = known.unwrap_or_else(|| {
-            self.push(&*row.source);
-            self.held.push(Arc::clone(&row.source));
-            self.sources.insert(Arc::as_ptr(&row.source), self.held.len() - 1);
-            self.held.len() - 1
-        });
+    pub(super) fn add(&mut self, stamp: Stamp, row: &Row) -> Result<()> {
+        let number = match self.sources.get(&Arc::as_ptr(&row.source)) {
+            Some(number) => *number,
+            None => {
+                self.push(&*row.source)?;
+                self.held.push(Arc::clone(&row.source));
+                self.sources.insert(Arc::as_ptr(&row.source), self.held.len() - 1);
+                self.held.len() - 1
+            }
+        };
         let objects = row.objects.iter().map(|object| {
             let crc32 = object.crc32.as_deref().map(Cow::Borrowed);
             ObjectFields(
@@ -132,7 +140,6 @@ impl Writer {
             )
         });
         let fields = Fields(
-            key.into(),
             stamp.size_bytes,
             stamp.modified_at,
             (&*row.id).into(),
@@ -149,15 +156,15 @@ impl Writer {
             row.proof,
             objects.collect(),
         );
-        self.push(&fields);
+        self.push(&fields)
     }
 
-    fn push(&mut self, value: &impl Serialize) {
-        let Ok(json) = serde_json::to_string(value) else { return };
-        self.bytes.extend(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).bytes());
+    fn push(&mut self, value: &impl Serialize) -> Result<()> {
+        let json = serde_json::to_string(value)?;
+        writeln!(self.output, "{:08x} {json}", crc32fast::hash(json.as_bytes()))
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
-        self.bytes
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.output.flush()
     }
 }
