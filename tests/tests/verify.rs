@@ -182,7 +182,7 @@ fn a_budget_goes_on_where_it_stopped() {
 
 #[test]
 fn a_server_that_keeps_checksums_need_not_be_read() {
-    let bucket = S3Server::moto().unwrap().create_bucket("verify").unwrap();
+    let bucket = S3Server::seaweedfs().unwrap().create_bucket("verify").unwrap();
     let (place, url) = (Place::new().unwrap(), format!("s3://{}", bucket.name()));
     let line = |line: &str| place.shell(line).envs(bucket.variables()).env("VB_STORE", &url).run();
     let lines = "seq 2000 >numbers.jsonl && vb-compress <numbers.jsonl >n.jsonl.gz && vb-put n.jsonl.gz --set n";

@@ -135,8 +135,8 @@ pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache) -> Result<
         Ok(())
     })?;
     // A fact whose name comes before the manifest's own, as "damaged" does.
-    let some = if facts.is_empty() { 0 } else { listed.len() };
-    for one in &mut listed[..some] {
+    let waiting = if facts.is_empty() { 0 } else { listed.len() };
+    for one in &mut listed[..waiting] {
         let early = one.id().and_then(|id| facts.remove(id));
         one.facts.extend(early.unwrap_or_default());
     }
