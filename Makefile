@@ -55,7 +55,7 @@ incremental: build ## back up what is new since the last backup: TABLES="a b" ST
 restore: build ## restore a backup: ID=... (the latest unless given) STORE=URL
 	@scripts/restore
 
-verify: build ## read a backup and what it stands on from end to end, every digest compared: ID=... STORE=URL
+verify: build ## read and decode a backup and what it stands on from end to end: ID=... LEVEL=0..4 STORE=URL
 	@scripts/verify
 
 install: build ## install the commands in PREFIX/bin (/usr/local)

@@ -25,6 +25,8 @@ const FENCES: [(&str, &[&[&str]]); 8] = [
     ("vb-ls", &[&CONTENT]),
     ("vb-prune", &[&CONTENT]),
     ("vb-put", &[&CONTENT]),
+    // Decodes and restores, so that it knows every content but DuckDB's.
+    ("vb-verify", &[&["duckdb"]]),
 ];
 
 /// What `vb-core` may use itself: it has no I/O, no clock, no argument parser.

@@ -1,23 +1,40 @@
 //! Tables for a terminal: the only thing of this command that is not a status line.
 
+use crate::inventory::{Backup, Inventory};
 use std::io::Write;
-use vb_core::manifest::Manifest;
 use vb_core::time::Instant;
 use vb_core::{Error, Result};
 use vb_repository::words;
 
-/// One line a backup: id, kind, records, size, age.
-pub(crate) fn of(backups: &[&Manifest], now: Instant) -> String {
-    let rows = backups.iter().map(|manifest| {
+/// One line a backup: id, kind, base, records, size, age, level, and with several stores which of them have it.
+pub(crate) fn of(inventory: &Inventory, backups: &[&Backup], now: Instant) -> String {
+    let one = inventory.stores.len() < 2;
+    let rows = backups.iter().map(|backup| {
+        let row = &backup.entry.row;
         [
-            manifest.id.clone(),
-            manifest.kind.name().to_owned(),
-            manifest.records.map_or_else(|| "-".to_owned(), |records| records.to_string()),
-            words::bytes(manifest.size_bytes()),
-            words::age(now - manifest.created_at),
+            row.id.to_string(),
+            row.kind.name().to_owned(),
+            row.records.map_or_else(|| "-".to_owned(), |records| records.to_string()),
+            words::bytes(row.size_bytes()),
+            words::age(now - row.created_at),
+            if backup.entry.is_damaged() { "DAMAGED".to_owned() } else { backup.level.to_string() },
+            row.base.as_deref().unwrap_or("-").to_owned(),
+            if one { String::new() } else { presence(inventory, backup) },
         ]
     });
-    aligned(&["BACKUP", "KIND", "RECORDS", "SIZE", "AGE"], rows, &[false, false, true, true, true])
+    let stores = if one { "" } else { "STORES" };
+    let heads = ["BACKUP", "KIND", "RECORDS", "SIZE", "AGE", "LEVEL", "BASE", stores];
+    aligned(&heads, rows, &[false, false, true, true, true, false, false, false])
+}
+
+/// `all`, or which stores lack it or have something else.
+fn presence(inventory: &Inventory, backup: &Backup) -> String {
+    if inventory.is_everywhere(backup) {
+        return "all".to_owned();
+    }
+    let lacking = inventory.lacking(backup).into_iter().map(|store| format!("not in {store}"));
+    let differing = inventory.differing(backup).into_iter().map(|store| format!("differs in {store}"));
+    lacking.chain(differing).collect::<Vec<_>>().join(", ")
 }
 
 /// Columns as wide as their widest cell, two blanks apart; numbers stand to the right.
@@ -30,11 +47,12 @@ pub(crate) fn aligned<const COLUMNS: usize>(
     if rows.len() == 1 {
         return String::new();
     }
+    let widest = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; COLUMNS] = std::array::from_fn(widest);
     let mut text = String::new();
     for row in &rows {
         let cells = (0..COLUMNS).map(|column| {
-            let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-            let cell = &row[column];
+            let (width, cell) = (widths[column], &row[column]);
             if to_the_right[column] { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
         });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());

@@ -57,7 +57,7 @@ pub(crate) mod tests {
         label.since = base.map(at);
         label.until = Some(at(hour));
         let key = Key::parse(&format!("w/{hour}")).unwrap();
-        let object = Object { key, size_bytes: 1, sha256: String::new(), md5: String::new() };
+        let object = Object { key, size_bytes: 1, sha256: String::new(), md5: String::new(), crc32: None };
         Manifest::new(&crate::naming::id("w", at(hour)), at(hour), label, vec![object], Proof::Sealed)
     }
 

@@ -90,10 +90,14 @@ variables! {
     SLURM_ARRAY_TASK_COUNT: "How many tasks there are, which Slurm sets.";
     JOB_COMPLETION_INDEX: "The number of this pod from 0 on, which Kubernetes sets, for vb-export --shard auto/N.";
     VB_THREADS: "Threads of vb-compress; all cores by default.";
+    VB_CACHE_DIR: "The folder in which vb-ls and vb-verify keep what they read of manifests; $XDG_CACHE_HOME/vb or ~/.cache/vb by default.";
+    VB_PRICES: "The file of storage prices for vb-ls --cost, instead of the built-in ones.";
+    #[secret] VB_SCRATCH_DATABASE_URL: "The PostgreSQL in which vb-verify makes and drops its scratch databases.";
     BACKUP_RETENTION_DAYS: "Daily backups that vb-prune keeps when no --keep option is given.";
     BACKUP_RETENTION_WEEKS: "Weekly backups that vb-prune keeps when no --keep option is given.";
     BACKUP_RETENTION_MONTHS: "Monthly backups that vb-prune keeps when no --keep option is given.";
     XDG_RUNTIME_DIR: "The user's run folder, which the system sets; VB_RUN_DIR goes before it.";
+    XDG_CACHE_HOME: "The user's cache folder, which the system may set; VB_CACHE_DIR goes before it.";
     HOME: "The home folder, for .pgpass and .pg_service.conf; the system sets it.";
     TMPDIR: "The folder for temporary files; /tmp by default.";
 }

@@ -4,7 +4,9 @@
 //! passes it in, so that a dry run and a real run decide alike.
 #![forbid(unsafe_code)]
 
+pub mod assertion;
 pub mod chain;
+pub mod cost;
 pub mod environment;
 pub mod error;
 pub mod fact;

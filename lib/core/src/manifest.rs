@@ -22,6 +22,9 @@ pub struct Object {
     pub sha256: String,
     /// MD5 of its bytes, for comparison with what servers report.
     pub md5: String,
+    /// CRC-32 of its bytes as eight hexadecimal digits, for the same; older manifests have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc32: Option<String>,
 }
 
 /// A committed backup. The fields and their order are design section 5's.
@@ -168,6 +171,7 @@ mod tests {
             size_bytes: 91234,
             sha256: "ab".repeat(32),
             md5: "cd".repeat(16),
+            crc32: None,
         };
         let label = Label::of_stream("table", "public.verification_scores", "verification", "parquet.gz");
         let at = "2026-11-21T03:15:00Z".parse().unwrap();

@@ -89,6 +89,12 @@ pub fn manifest_key(set: &str, id: &str) -> Result<Key> {
     Key::parse(&format!("{set}/{id}{MANIFEST_ENDING}"))
 }
 
+/// Whether it ends as a manifest's key does: cheaper than asking which one it is.
+#[must_use]
+pub fn looks_like_manifest(key: &Key) -> bool {
+    key.as_str().ends_with(MANIFEST_ENDING)
+}
+
 /// The id of which this key is the manifest's, or none for any other object.
 #[must_use]
 pub fn id_of_manifest(key: &Key) -> Option<&str> {

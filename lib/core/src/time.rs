@@ -17,6 +17,19 @@ pub fn exact(at: Instant) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
+/// An age as people read it: `5 s`, `12 min`, `3 h`, `9 d`; nothing is older than it is, so it is cut off, not rounded.
+#[must_use]
+pub fn age(age: chrono::TimeDelta) -> String {
+    let seconds = age.num_seconds();
+    match seconds {
+        i64::MIN..0 => "in the future".to_owned(),
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
 /// Serializes an optional instant to the microsecond.
 pub mod optional {
     use super::{Instant, exact};

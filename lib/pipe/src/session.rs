@@ -108,6 +108,14 @@ impl Session {
         self.0.status.write(&self.line(event, fields)?)
     }
 
+    /// Many status lines that are rendered already, each ended by a line feed: for listings of a hundred thousand.
+    ///
+    /// # Errors
+    /// If standard output or the status file takes no more.
+    pub fn lines(&self, lines: &str) -> Result<()> {
+        self.0.status.write_text(lines)
+    }
+
     /// A line for people who asked for more.
     pub fn explain(&self, words: &str) {
         if self.0.verbose {

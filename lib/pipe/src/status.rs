@@ -52,13 +52,18 @@ impl StatusLines {
     pub(crate) fn write(&self, fields: &Map<String, Value>) -> Result<()> {
         let mut line = Value::Object(fields.clone()).to_string();
         line.push('\n');
+        self.write_text(&line)
+    }
+
+    /// Writes whole lines.
+    pub(crate) fn write_text(&self, line: &str) -> Result<()> {
         let wrote = match self {
             Self::Nowhere => Ok(()),
             Self::Stderr => {
-                speech::status_on_stderr(&line);
+                speech::status_on_stderr(line);
                 Ok(())
             }
-            Self::Stdout => speech::status_on_stdout(&line),
+            Self::Stdout => speech::status_on_stdout(line),
             Self::File(file) => {
                 file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(line.as_bytes())
             }

@@ -12,7 +12,7 @@ use vb_core::parts::{MEBIBYTE, ranges};
 use vb_core::{Error, Result};
 use vb_store::Store;
 
-const DAMAGED: &str = "This backup is damaged and nothing of it may be used; vb-ls shows others.";
+pub(crate) const DAMAGED: &str = "This backup is damaged and nothing of it may be used; vb-ls shows others.";
 
 /// Ranges of half a part: some eight of them are in memory at once.
 const MOST_RANGE_BYTES: u64 = 4 * MEBIBYTE;

@@ -5,6 +5,8 @@
 
 pub mod annotation;
 pub mod arguments;
+pub mod cache;
+pub mod catalogue;
 pub mod chunk;
 pub mod copy;
 pub mod deposit;
@@ -18,17 +20,22 @@ pub mod litter;
 mod object;
 pub mod process;
 pub mod removal;
+mod row;
 pub mod select;
+pub mod verification;
 pub mod words;
 pub mod writing;
 
 pub use arguments::{OpenStore, StoreArguments, StoresArguments};
+pub use cache::Cache;
+pub use catalogue::{Catalogue, Entry, catalogue};
 pub use chunk::{Chunk, ChunkReader};
 pub use deposit::{Committed, Deposit, Deposited, Place};
 pub use guarded::Guarded;
 pub use journal::Journal;
 pub use listing::{Listing, list};
 pub use writing::WritingArguments;
+pub use row::{Row, RowObject};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use vb_core::{Error, ErrorKind, Result, naming};
 use vb_store::{ObjectInfo, Store};
 
 /// Manifests are small, so reading them is waiting: many at once.
-const THREADS: usize = 16;
+const THREADS: usize = 32;
 
 /// Ten thousand objects with their digests fit into a tenth of this.
 pub(crate) const MOST_MANIFEST_BYTES: u64 = 32 << 20;
@@ -32,7 +32,7 @@ pub struct Listing {
 pub fn list(store: &dyn Store, set: Option<&str>) -> Result<Listing> {
     let mut listing = Listing { objects: objects(store, set)?, ..Listing::default() };
     let keys: Vec<&Key> = listing.objects.iter().map(|object| &object.key).filter(|key| is_manifest(key)).collect();
-    for result in read_all(store, &keys) {
+    for (_, result) in read_each(store, &keys, &|manifest| manifest) {
         match result {
             Ok(manifest) => listing.backups.push(manifest),
             // Removed since the listing.
@@ -95,20 +95,29 @@ pub fn read(store: &dyn Store, key: &Key) -> Result<Manifest> {
     Ok(manifest)
 }
 
-fn read_all(store: &dyn Store, keys: &[&Key]) -> Vec<Result<Manifest>> {
+/// Reads manifests at once, each made into what the caller keeps of it; with its place among the keys, in no order. Ends
+/// early if the store cannot be reached.
+pub(crate) fn read_each<T: Send>(
+    store: &dyn Store,
+    keys: &[&Key],
+    keep: &(dyn Fn(Manifest) -> T + Sync),
+) -> Vec<(usize, Result<T>)> {
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(keys.len())));
+    let work = || {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(key) = keys.get(place) else { return };
+            let result = read(store, key).map(keep);
+            let hopeless = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable);
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
+            if hopeless {
+                next.store(keys.len(), Ordering::Relaxed);
+            }
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..THREADS.min(keys.len()) {
-            scope.spawn(|| {
-                while let Some(key) = keys.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = read(store, key);
-                    let hopeless = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push(result);
-                    if hopeless {
-                        next.store(keys.len(), Ordering::Relaxed);
-                    }
-                }
-            });
+            scope.spawn(work);
         }
     });
     results.into_inner().unwrap_or_else(PoisonError::into_inner)

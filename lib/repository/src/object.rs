@@ -136,7 +136,8 @@ impl ObjectUpload {
             let message = format!("storing {key}: {} of {size_bytes} bytes were stored", stored.size_bytes);
             return Err(Error::integrity(message));
         }
-        let object = Object { key, size_bytes, sha256: hashes.sha256, md5: hashes.md5 };
+        let crc32 = Some(format!("{:08x}", stored.crc32));
+        let object = Object { key, size_bytes, sha256: hashes.sha256, md5: hashes.md5, crc32 };
         Ok(CompleteObject { object, traces, undo })
     }
 }

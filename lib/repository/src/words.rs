@@ -1,6 +1,6 @@
 //! Sizes and ages as people read them.
 
-use chrono::TimeDelta;
+pub use vb_core::time::age;
 
 /// `999 B`, `1.5 kB`, `42 MB`: decimal units, two or three digits.
 #[must_use]
@@ -23,22 +23,10 @@ pub fn bytes(count: u64) -> String {
     if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
-/// `5 s`, `12 min`, `3 h`, `9 d`; nothing is older than it is, so it is cut off, not rounded.
-#[must_use]
-pub fn age(age: TimeDelta) -> String {
-    let seconds = age.num_seconds();
-    match seconds {
-        i64::MIN..0 => "in the future".to_owned(),
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::TimeDelta;
 
     #[test]
     fn sizes() {

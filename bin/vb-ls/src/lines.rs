@@ -1,0 +1,122 @@
+//! The status lines of backups, rendered many at a time: a hundred thousand of them are no reason to wait.
+
+use crate::inventory::{Backup, Inventory};
+use serde::Serialize;
+use vb_core::label::{Kind, Proof, Source};
+use vb_core::time::{self, Instant};
+use vb_core::{Error, Result};
+use vb_repository::Row;
+
+/// So many bytes are handed over at once.
+const PIECE: usize = 1 << 16;
+
+/// What `null` and empty are left out of where a field is new, so that lines stay short.
+#[derive(Serialize)]
+struct Line<'all> {
+    command: &'static str,
+    event: &'static str,
+    at: &'all str,
+    id: &'all str,
+    set: &'all str,
+    kind: Kind,
+    base: Option<&'all str>,
+    created_at: String,
+    age_seconds: i64,
+    since: Option<String>,
+    until: Option<String>,
+    continues: bool,
+    records: Option<u64>,
+    size_bytes: u64,
+    level: u8,
+    verified_at: Option<String>,
+    damaged: bool,
+    stores: Vec<&'all str>,
+    missing_from: Vec<&'all str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    differs_in: Vec<&'all str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dollars_month: Option<f64>,
+    objects: Vec<Object<'all>>,
+    proof: Proof,
+    source: &'all Source,
+    schema_sha256: Option<&'all str>,
+}
+
+#[derive(Serialize)]
+struct Object<'all> {
+    key: String,
+    size_bytes: u64,
+    sha256: &'all str,
+    md5: &'all str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crc32: Option<&'all str>,
+}
+
+/// Renders a line for each backup and hands them to `write` in pieces.
+///
+/// # Errors
+/// Those of `write`.
+pub(crate) fn write(
+    inventory: &Inventory,
+    chosen: &[&Backup],
+    now: Instant,
+    dollars_month: &dyn Fn(&Row) -> Option<f64>,
+    write: &mut dyn FnMut(&str) -> Result<()>,
+) -> Result<()> {
+    let at = time::seconds(now);
+    let mut piece: Vec<u8> = Vec::with_capacity(2 * PIECE);
+    for backup in chosen {
+        let line = line(inventory, backup, now, &at, dollars_month(&backup.entry.row));
+        serde_json::to_writer(&mut piece, &line).map_err(|cause| Error::failure(format!("writing a line: {cause}")))?;
+        piece.push(b'\n');
+        if piece.len() >= PIECE {
+            write(&String::from_utf8_lossy(&piece))?;
+            piece.clear();
+        }
+    }
+    if piece.is_empty() { Ok(()) } else { write(&String::from_utf8_lossy(&piece)) }
+}
+
+fn line<'all>(
+    inventory: &'all Inventory,
+    backup: &'all Backup,
+    now: Instant,
+    at: &'all str,
+    dollars_month: Option<f64>,
+) -> Line<'all> {
+    let (entry, row) = (&backup.entry, &backup.entry.row);
+    let objects = row.objects.iter().map(|object| Object {
+        key: row.key_of(object),
+        size_bytes: object.size_bytes,
+        sha256: &object.sha256,
+        md5: &object.md5,
+        crc32: object.crc32.as_deref(),
+    });
+    Line {
+        command: "vb-ls",
+        event: "backup",
+        at,
+        id: &row.id,
+        set: &row.set,
+        kind: row.kind,
+        base: row.base.as_deref(),
+        created_at: time::seconds(row.created_at),
+        age_seconds: (now - row.created_at).num_seconds(),
+        since: row.since.map(time::exact),
+        until: row.until.map(time::exact),
+        continues: row.continues,
+        records: row.records,
+        size_bytes: row.size_bytes(),
+        level: backup.level.number(),
+        verified_at: entry.checked_at(vb_core::fact::Level::Stored).map(time::seconds),
+        damaged: entry.is_damaged(),
+        stores: inventory.holders(backup),
+        missing_from: inventory.lacking(backup),
+        differs_in: inventory.differing(backup),
+        dollars_month,
+        objects: objects.collect(),
+        proof: row.proof,
+        source: &row.source,
+        schema_sha256: row.schema_sha256.as_deref(),
+    }
+}

@@ -1,0 +1,206 @@
+//! What a store has, in little memory: every backup as a [`Row`], with the later facts about it.
+//!
+//! The listing decides what exists. What a manifest says comes from the cache where the listing shows the very object
+//! that was cached, and from the store otherwise, by many readers at once.
+
+use crate::cache::{Cache, Stamp};
+use crate::listing::{self, is_manifest};
+use crate::row::{Row, Shared};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use vb_core::fact::{Fact, Level};
+use vb_core::key::Key;
+use vb_core::time::Instant;
+use vb_core::{Error, ErrorKind, Result, naming};
+use vb_store::{ObjectInfo, Store};
+
+/// A backup and what is known of it since.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// What its manifest says.
+    pub row: Row,
+    /// The facts beside it, in the order of their names.
+    pub facts: Box<[Fact]>,
+}
+
+impl Entry {
+    /// How far it has been verified since it was last found damaged.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        let damaged_at = self.damaged_at();
+        let verified = self.facts.iter().filter_map(|fact| match fact {
+            Fact::Verified(level, at) if damaged_at.is_none_or(|damaged_at| *at > damaged_at) => Some(*level),
+            _ => None,
+        });
+        verified.max().unwrap_or_default()
+    }
+
+    /// When it was last found damaged.
+    fn damaged_at(&self) -> Option<Instant> {
+        let times = self.facts.iter().filter_map(|fact| match fact {
+            Fact::Damaged(_, at) => Some(*at),
+            Fact::Verified(..) | Fact::Pinned => None,
+        });
+        times.max()
+    }
+
+    /// Whether it was found damaged, and never sound afterwards.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.damaged_at().is_some() && self.level() == Level::Listed
+    }
+
+    /// When it was last checked up to this level or a higher one, well or badly.
+    #[must_use]
+    pub fn checked_at(&self, least: Level) -> Option<Instant> {
+        let times = self.facts.iter().filter_map(|fact| match fact {
+            Fact::Verified(level, at) | Fact::Damaged(level, at) if *level >= least => Some(*at),
+            _ => None,
+        });
+        times.max()
+    }
+}
+
+/// A store, or one set of it, at one time.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// The backups, the oldest first.
+    pub entries: Vec<Entry>,
+    /// Manifests that could not be read, each with the reason.
+    pub unreadable: Vec<Error>,
+    /// How many manifests were read from the store, and not from the cache.
+    pub read: usize,
+}
+
+/// A manifest that the listing shows.
+struct Listed {
+    content: Content,
+    stamp: Stamp,
+    facts: Vec<Fact>,
+}
+
+/// What it says, or where it is to be read.
+enum Content {
+    Known(Row),
+    Unread(Key),
+}
+
+impl Listed {
+    fn id(&self) -> Option<&str> {
+        match &self.content {
+            Content::Known(row) => Some(&row.id),
+            Content::Unread(key) => naming::id_of_manifest(key),
+        }
+    }
+
+    fn unread(&self) -> Option<&Key> {
+        match &self.content {
+            Content::Known(_) => None,
+            Content::Unread(key) => Some(key),
+        }
+    }
+
+    fn row(&self) -> Option<&Row> {
+        match &self.content {
+            Content::Known(row) => Some(row),
+            Content::Unread(_) => None,
+        }
+    }
+}
+
+/// Lists one set or all of them. `cache` is used and brought up to date.
+///
+/// # Errors
+/// Those of the store's listing; and if the store cannot be reached while manifests are read.
+pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache) -> Result<Catalogue> {
+    let mut shared = Shared::default();
+    let mut cached = cache.open(set);
+    let (mut listed, mut facts) = (Vec::<Listed>::new(), BTreeMap::<String, Vec<Fact>>::new());
+    store.list(&listing::prefix(set), &mut |object| {
+        if naming::looks_like_manifest(&object.key) {
+            let stamp = Stamp::of(&object);
+            let row = cached.find(&object.key, stamp, &mut shared);
+            let content = match row {
+                // What is cached was looked at before.
+                Some(row) => Content::Known(row),
+                None if is_manifest(&object.key) => Content::Unread(object.key),
+                None => return Ok(()),
+            };
+            listed.push(Listed { content, stamp, facts: Vec::new() });
+        } else if object.key.as_str().ends_with(".json")
+            && let Some((id, fact)) = Fact::parse(&object.key)
+        {
+            add_fact(&mut listed, &mut facts, &object, id, fact);
+        }
+        Ok(())
+    })?;
+    // A fact whose name comes before the manifest's own, as "damaged" does.
+    let waiting = if facts.is_empty() { 0 } else { listed.len() };
+    for one in &mut listed[..waiting] {
+        let early = one.id().and_then(|id| facts.remove(id));
+        one.facts.extend(early.unwrap_or_default());
+    }
+    let outdated = cached.is_outdated(&mut shared);
+    finish(store, set, cache, Listing { listed, shared, outdated })
+}
+
+/// Beside the manifest that came just before it, else put by.
+fn add_fact(listed: &mut [Listed], early: &mut BTreeMap<String, Vec<Fact>>, object: &ObjectInfo, id: &str, fact: Fact) {
+    // A copy of our names in somebody else's folder says nothing.
+    if listing::id_of(&object.key) != Some(id) {
+        return;
+    }
+    match listed.last_mut() {
+        Some(last) if last.id() == Some(id) => last.facts.push(fact),
+        _ => early.entry(id.to_owned()).or_default().push(fact),
+    }
+}
+
+/// What the listing and the cache have told.
+struct Listing {
+    listed: Vec<Listed>,
+    shared: Shared,
+    /// Whether the cache holds manifests that are gone or have changed.
+    outdated: bool,
+}
+
+/// Reads what the cache did not have.
+fn finish(store: &dyn Store, set: Option<&str>, cache: &Cache, listing: Listing) -> Result<Catalogue> {
+    let Listing { mut listed, shared, outdated } = listing;
+    let unread: Vec<usize> = (0..listed.len()).filter(|index| listed[*index].row().is_none()).collect();
+    let keys: Vec<&Key> = listed.iter().filter_map(Listed::unread).collect();
+    let shared = Mutex::new(shared);
+    let results = listing::read_each(store, &keys, &|manifest| {
+        shared.lock().unwrap_or_else(PoisonError::into_inner).row(&manifest)
+    });
+    let mut catalogue = Catalogue { read: unread.len(), ..Catalogue::default() };
+    for (place, result) in results {
+        match result {
+            Ok(row) => listed[unread[place]].content = Content::Known(row),
+            // Removed since the listing.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            Err(error) => catalogue.unreadable.push(error),
+        }
+    }
+    if outdated || !unread.is_empty() {
+        cache.replace(set, listed.iter().filter_map(|one| Some((one.stamp, one.row()?))));
+    }
+    let entry = |one: Listed| match one.content {
+        Content::Known(row) => Some(Entry { row, facts: one.facts.into() }),
+        Content::Unread(_) => None,
+    };
+    catalogue.entries = listed.into_iter().filter_map(entry).collect();
+    catalogue.entries.sort_unstable_by(|left, right| {
+        (left.row.created_at, &left.row.id).cmp(&(right.row.created_at, &right.row.id))
+    });
+    Ok(catalogue)
+}
+
+/// Those to check first: never checked up to this level, then the longest ago; among equals the newest backup first.
+pub fn sort_by_need(entries: &mut [&Entry], level: Level) {
+    entries.sort_by(|left, right| {
+        let need = |entry: &Entry| entry.checked_at(level);
+        need(left).cmp(&need(right)).then(right.row.created_at.cmp(&left.row.created_at))
+    });
+}

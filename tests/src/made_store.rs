@@ -1,0 +1,60 @@
+//! A store on disk whose backups were never made: manifests and objects as files, for listings of any size and age.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+/// A backup that looks like the real one.
+#[derive(Debug, Clone, Copy)]
+pub struct Made<'text> {
+    /// Its set.
+    pub set: &'text str,
+    /// `2026-11-21T03:15:00Z`.
+    pub created_at: &'text str,
+    /// The id of what it stands on; then it is incremental.
+    pub base: Option<&'text str>,
+    /// The length that the manifest gives its object, which itself is empty.
+    pub size_bytes: u64,
+}
+
+impl Made<'_> {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let time: String = self.created_at.chars().filter(char::is_ascii_digit).collect();
+        let (day, clock) = time.split_at(8);
+        format!("{}_{day}_{clock}", self.set)
+    }
+
+    fn manifest(&self) -> Value {
+        let (id, set) = (self.id(), self.set);
+        let digest = format!("{:064x}", self.size_bytes ^ 0x5eed);
+        let kind = if self.base.is_some() { "incremental" } else { "full" };
+        json!({
+            "format": 1, "id": id, "set": set, "kind": kind, "base": self.base, "created_at": self.created_at,
+            "source": {"type": "table", "name": format!("public.{set}"), "server_version": "15.18", "system_identifier": "7300000000000000001", "database": "shop"},
+            "since": null, "until": self.created_at, "continues": true, "records": 10512, "schema_sha256": format!("{:064x}", 7),
+            "objects": [{"key": format!("{set}/{id}.parquet.gz"), "size_bytes": self.size_bytes, "sha256": digest, "md5": digest[32..], "crc32": "0badcafe"}],
+            "proof": "sealed",
+            "stages": [
+                {"command": "vb-export", "event": "done", "at": self.created_at, "source": "table", "table": format!("public.{set}"), "kind": kind, "records_exported": 10512, "size_bytes": 234_567, "sha256": digest, "duration_seconds": 3.9},
+                {"command": "vb-compress", "event": "done", "at": self.created_at, "size_bytes": self.size_bytes, "sha256": digest, "duration_seconds": 3.9},
+            ],
+            "complete": true,
+        })
+    }
+
+    /// Writes it below this folder.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn write(&self, store: &Path) -> Result<()> {
+        let (folder, id) = (store.join(self.set), self.id());
+        fs::create_dir_all(&folder).context("making the set's folder")?;
+        fs::write(folder.join(format!("{id}.parquet.gz")), b"").context("writing an object")?;
+        let manifest = format!("{}\n", self.manifest());
+        fs::write(folder.join(format!("{id}_metadata.json")), manifest).context("writing a manifest")
+    }
+}
