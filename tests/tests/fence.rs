@@ -16,7 +16,7 @@ const CONTENT: [&str; 6] = ["arrow", "parquet", "duckdb", "postgres", "tokio-pos
 const RUNTIME: [&str; 2] = ["tokio", "async-std"];
 
 /// Each command, and the packages (or beginnings of their names) that it must not contain.
-const FENCES: [(&str, &[&[&str]]); 8] = [
+const FENCES: [(&str, &[&[&str]]); 9] = [
     ("vb-compress", &[&RUNTIME, &PROVIDERS, &STORES, &CONTENT]),
     ("vb-export", &[&PROVIDERS, &STORES]),
     ("vb-import", &[&PROVIDERS, &STORES]),

@@ -1,4 +1,6 @@
 //! `vb-prune` from outside: against restic on random histories, and on a store with plans, pins and litter.
+// In helpers too a failure names its line.
+#![allow(clippy::unwrap_used)]
 
 #[path = "retention/against_restic.rs"]
 mod against_restic;

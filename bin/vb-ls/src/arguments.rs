@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use vb_core::assertion::Assertion;
-use vb_core::environment::{VB_SET, VB_STORE};
+use vb_core::environment::VB_SET;
 use vb_core::label::Kind;
 use vb_core::location::Location;
 use vb_core::time::{self, Instant};
@@ -139,15 +139,10 @@ impl Arguments {
 
     /// The stores to look into.
     pub(crate) fn locations(&self, session: &Session) -> Result<Vec<Location>> {
-        let urls: Vec<&str> = match session.environment().get(VB_STORE) {
-            _ if !self.store.is_empty() => self.store.iter().map(String::as_str).collect(),
-            Some(text) => text.split_whitespace().collect(),
-            None => Vec::new(),
-        };
-        let all = if urls.is_empty() {
-            vec![Location::from_environment(session.environment())?]
+        let all = if self.store.is_empty() {
+            Location::all_from_environment(session.environment())?
         } else {
-            urls.into_iter().map(Location::parse).collect::<Result<_>>()?
+            self.store.iter().map(|url| Location::parse(url)).collect::<Result<_>>()?
         };
         let is_local = |location: &Location| location.scheme == "file";
         let mut chosen: Vec<Location> = Vec::new();

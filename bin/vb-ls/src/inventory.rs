@@ -119,14 +119,14 @@ impl Inventory {
 
 impl Backup {
     fn new(entry: Entry, bit: u64) -> Self {
-        Self { level: entry.level(), entry, holders: bit, differing: 0 }
+        Self { level: entry.health().level, entry, holders: bit, differing: 0 }
     }
 
     fn also(&mut self, other: &Entry, bit: u64) {
         let digests = |entry: &Entry| entry.row.objects.iter().map(|object| object.sha256.clone()).collect::<Vec<_>>();
         if digests(&self.entry) == digests(other) {
             self.holders |= bit;
-            self.level = self.level.max(other.level());
+            self.level = self.level.max(other.health().level);
         } else {
             self.differing |= bit;
         }

@@ -30,6 +30,10 @@ struct Line<'all> {
     level: u8,
     verified_at: Option<String>,
     damaged: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pinned: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'all [String],
     stores: Vec<&'all str>,
     missing_from: Vec<&'all str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -85,6 +89,7 @@ fn line<'all>(
     dollars_month: Option<f64>,
 ) -> Line<'all> {
     let (entry, row) = (&backup.entry, &backup.entry.row);
+    let health = entry.health();
     let objects = row.objects.iter().map(|object| Object {
         key: row.key_of(object),
         size_bytes: object.size_bytes,
@@ -109,7 +114,9 @@ fn line<'all>(
         size_bytes: row.size_bytes(),
         level: backup.level.number(),
         verified_at: entry.checked_at(vb_core::fact::Level::Stored).map(time::seconds),
-        damaged: entry.is_damaged(),
+        damaged: health.damaged,
+        pinned: health.pinned,
+        tags: &row.tags,
         stores: inventory.holders(backup),
         missing_from: inventory.lacking(backup),
         differs_in: inventory.differing(backup),

@@ -17,7 +17,7 @@ pub(crate) fn of(inventory: &Inventory, backups: &[&Backup], now: Instant) -> St
             row.records.map_or_else(|| "-".to_owned(), |records| records.to_string()),
             words::bytes(row.size_bytes()),
             words::age(now - row.created_at),
-            if backup.entry.is_damaged() { "DAMAGED".to_owned() } else { backup.level.to_string() },
+            if backup.entry.health().damaged { "DAMAGED".to_owned() } else { backup.level.to_string() },
             row.base.as_deref().unwrap_or("-").to_owned(),
             if one { String::new() } else { presence(inventory, backup) },
         ]

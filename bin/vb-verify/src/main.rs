@@ -176,7 +176,7 @@ impl<'run> Run<'run> {
     /// What it stands on, with the levels that are known.
     fn bases(&self, entry: &'run Entry) -> Vec<Value> {
         let links = chosen::links(entry, &self.by_id).skip(1);
-        let level = |link: &Entry| self.reached.get(&*link.row.id).copied().unwrap_or_else(|| link.level());
+        let level = |link: &Entry| self.reached.get(&*link.row.id).copied().unwrap_or_else(|| link.health().level);
         links.map(|link| json!({ "id": link.row.id, "level": level(link) })).collect()
     }
 

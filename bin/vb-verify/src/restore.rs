@@ -45,19 +45,19 @@ impl Restorer {
         let extension = extension(last);
         let bare = extension.trim_end_matches(".gz").trim_end_matches(".zst");
         match bare {
-            "parquet" => self.into_database(chain),
-            "tar" => chain.iter().try_for_each(|manifest| self.into_folder(manifest)).map(|()| Level::Restored),
+            "parquet" => self.restore_database(chain),
+            "tar" => chain.iter().try_for_each(|manifest| self.unpack(manifest)).map(|()| Level::Restored),
             _ => Err(Error::usage(format!("restoring {}: nothing here restores {extension:?}", last.id))
                 .with_hint("Verify it up to level 2.")),
         }
     }
 
-    fn into_database(&self, chain: &[Manifest]) -> Result<Level> {
+    fn restore_database(&self, chain: &[Manifest]) -> Result<Level> {
         let scratch = Scratch::create(self.scratch_url.as_deref(), &self.environment)?;
         let mut level = Level::Listed;
         for manifest in chain {
             let mut import = program("vb-import");
-            scratch.variables().iter().for_each(|(name, value)| drop(import.env(name, value)));
+            import.envs(scratch.variables().iter().map(|(name, value)| (name, value)));
             let said = self.pipe(manifest, "vb-import", import, None)?;
             let identical = said["identical"] == Value::Bool(true);
             level = if identical { Level::Identical } else { Level::Restored };
@@ -66,7 +66,7 @@ impl Restorer {
         Ok(level)
     }
 
-    fn into_folder(&self, manifest: &Manifest) -> Result<()> {
+    fn unpack(&self, manifest: &Manifest) -> Result<()> {
         let folder = tempfile::tempdir().map_err(|cause| Error::io("making a scratch folder", cause))?;
         let mut tar = Command::new("tar");
         tar.args(["-x", "-f", "-", "-C"]).arg(folder.path());

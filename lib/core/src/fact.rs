@@ -100,6 +100,37 @@ impl Fact {
     }
 }
 
+/// What the facts about one backup say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// How far it was verified since it was last found damaged.
+    pub level: Level,
+    /// Whether it was found damaged, and never since verified as far as that.
+    pub damaged: bool,
+    /// Whether it must not be removed.
+    pub pinned: bool,
+}
+
+impl Health {
+    /// Only what was verified after the last damage counts, and only a verification that looked as far as the one that found
+    /// the damage mends it.
+    #[must_use]
+    pub fn of(facts: &[Fact]) -> Self {
+        let damage = facts.iter().filter_map(|fact| match fact {
+            Fact::Damaged(level, at) => Some((*at, *level)),
+            Fact::Verified(..) | Fact::Pinned => None,
+        });
+        let damage = damage.max();
+        let verified = facts.iter().filter_map(|fact| match fact {
+            Fact::Verified(level, at) if damage.is_none_or(|(damaged_at, _)| *at > damaged_at) => Some(*level),
+            _ => None,
+        });
+        let level = verified.max().unwrap_or_default();
+        let damaged = damage.is_some_and(|(_, tried)| level < tried || level == Level::Listed);
+        Self { level, damaged, pinned: facts.contains(&Fact::Pinned) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

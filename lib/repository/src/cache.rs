@@ -155,7 +155,7 @@ impl Reader {
     }
 
     /// Whether it holds something of the set that is not there any more. To be asked after the last key.
-    pub(crate) fn is_outdated(mut self, shared: &mut Shared) -> bool {
+    pub(crate) fn finds_outdated(mut self, shared: &mut Shared) -> bool {
         while !self.outdated
             && let Some(line) = self.take(shared)
         {

@@ -8,7 +8,7 @@ use crate::listing::{self, is_manifest};
 use crate::row::{Row, Shared};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use vb_core::fact::{Fact, Level};
+use vb_core::fact::{Fact, Health, Level};
 use vb_core::key::Key;
 use vb_core::time::Instant;
 use vb_core::{Error, ErrorKind, Result, naming};
@@ -24,30 +24,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// How far it has been verified since it was last found damaged.
+    /// What the facts say together.
     #[must_use]
-    pub fn level(&self) -> Level {
-        let damaged_at = self.damaged_at();
-        let verified = self.facts.iter().filter_map(|fact| match fact {
-            Fact::Verified(level, at) if damaged_at.is_none_or(|damaged_at| *at > damaged_at) => Some(*level),
-            _ => None,
-        });
-        verified.max().unwrap_or_default()
-    }
-
-    /// When it was last found damaged.
-    fn damaged_at(&self) -> Option<Instant> {
-        let times = self.facts.iter().filter_map(|fact| match fact {
-            Fact::Damaged(_, at) => Some(*at),
-            Fact::Verified(..) | Fact::Pinned => None,
-        });
-        times.max()
-    }
-
-    /// Whether it was found damaged, and never sound afterwards.
-    #[must_use]
-    pub fn is_damaged(&self) -> bool {
-        self.damaged_at().is_some() && self.level() == Level::Listed
+    pub fn health(&self) -> Health {
+        Health::of(&self.facts)
     }
 
     /// When it was last checked up to this level or a higher one, well or badly.
@@ -140,7 +120,7 @@ pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache) -> Result<
         let early = one.id().and_then(|id| facts.remove(id));
         one.facts.extend(early.unwrap_or_default());
     }
-    let outdated = cached.is_outdated(&mut shared);
+    let outdated = cached.finds_outdated(&mut shared);
     finish(store, set, cache, Listing { listed, shared, outdated })
 }
 

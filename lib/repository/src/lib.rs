@@ -34,8 +34,8 @@ pub use deposit::{Committed, Deposit, Deposited, Place};
 pub use guarded::Guarded;
 pub use journal::Journal;
 pub use listing::{Listing, list};
-pub use writing::WritingArguments;
 pub use row::{Row, RowObject};
+pub use writing::WritingArguments;
 
 #[cfg(test)]
 mod tests;

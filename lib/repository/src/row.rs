@@ -36,6 +36,8 @@ pub struct Row {
     pub source: Arc<Source>,
     /// How we know that it is whole.
     pub proof: Proof,
+    /// What the user calls it.
+    pub tags: Arc<[String]>,
     /// Its objects, in order.
     pub objects: Box<[RowObject]>,
 }
@@ -86,6 +88,7 @@ impl Row {
         (label.kind, label.base) = (self.kind, self.base.as_deref().map(str::to_owned));
         (label.since, label.until, label.continues) = (self.since, self.until, self.continues);
         (label.records, label.schema_sha256) = (self.records, self.schema_sha256.as_deref().map(str::to_owned));
+        label.tags = self.tags.to_vec();
         let objects = self.objects.iter().map(object).collect::<Result<_>>()?;
         Ok(Manifest::new(&self.id, self.created_at, label, objects, self.proof))
     }
@@ -96,6 +99,7 @@ impl Row {
 pub(crate) struct Shared {
     texts: HashSet<Arc<str>>,
     sources: HashMap<String, Arc<Source>>,
+    tags: HashSet<Arc<[String]>>,
 }
 
 impl Shared {
@@ -106,6 +110,16 @@ impl Shared {
         }
         let new: Arc<str> = Arc::from(text);
         self.texts.insert(Arc::clone(&new));
+        new
+    }
+
+    /// The one copy of these tags.
+    pub(crate) fn tags(&mut self, tags: &[String]) -> Arc<[String]> {
+        if let Some(known) = self.tags.get(tags) {
+            return Arc::clone(known);
+        }
+        let new: Arc<[String]> = Arc::from(tags);
+        self.tags.insert(Arc::clone(&new));
         new
     }
 
@@ -141,6 +155,7 @@ impl Shared {
             schema_sha256: manifest.schema_sha256.as_deref().map(|text| self.text(text)),
             source: self.source(&manifest.source),
             proof: manifest.proof,
+            tags: self.tags(&manifest.tags),
         }
     }
 }
@@ -154,6 +169,7 @@ mod tests {
         let mut label = Label::of_stream("table", "public.w", "w", "parquet.gz");
         (label.kind, label.base, label.records) = (Kind::Incremental, Some("w_20261120_000000".to_owned()), Some(7));
         label.until = Some("2026-11-21T00:00:00.123456Z".parse().unwrap());
+        label.tags = vec!["nightly".to_owned()];
         label.stages = vec![serde_json::json!({"command": "vb-export"})];
         let object = |key: &str| Object {
             key: Key::parse(key).unwrap(),

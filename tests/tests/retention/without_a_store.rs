@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use vb_tests::command::Run;
 use vb_tests::place::Place;
 
-fn line(day: u32, more: Value) -> Value {
+fn line(day: u32, more: &Value) -> Value {
     let created_at = format!("2026-01-{day:02}T03:15:00Z");
     let mut line = json!({
         "event": "backup", "id": format!("w_202601{day:02}_031500"), "set": "w", "kind": "full", "created_at": created_at,
@@ -27,7 +27,7 @@ fn removed(lines: &[Value], policy: &str) -> Vec<String> {
 }
 
 fn days(days: std::ops::RangeInclusive<u32>) -> Vec<Value> {
-    days.map(|day| line(day, json!({}))).collect()
+    days.map(|day| line(day, &json!({}))).collect()
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn days_and_a_floor() {
 #[test]
 fn where_vb_differs_from_restic_on_purpose() {
     let mut lines = days(1..=4);
-    let mut future = line(31, json!({}));
+    let mut future = line(31, &json!({}));
     future["created_at"] = json!("2999-01-31T03:15:00Z");
     lines.push(future);
     assert_eq!(removed(&lines, "--keep-last 1"), ["03", "02", "01"], "the future uses up nothing and stays");
@@ -64,7 +64,7 @@ fn every_decision_has_its_reason() {
 #[test]
 fn a_listing_that_ends_early_decides_nothing() {
     let place = Place::new().unwrap();
-    let text = format!("{}\n", line(1, json!({})));
+    let text = format!("{}\n", line(1, &json!({})));
     let run = place.command("vb-prune").unwrap().args(["--plan", "--keep-last", "1"]).stdin(text).run().unwrap();
     assert_eq!(run.exited(6).unwrap().stdout_text(), "");
 }

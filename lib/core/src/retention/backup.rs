@@ -1,6 +1,6 @@
 //! What retention knows of a backup: little enough to hold a hundred thousand, and all of it stands in a line of `vb-ls`.
 
-use crate::fact::{Fact, Level};
+use crate::fact::{Fact, Health, Level};
 use crate::label::Kind;
 use crate::manifest::Manifest;
 use crate::time::{self, Instant};
@@ -44,20 +44,10 @@ pub struct Backup {
 }
 
 impl Backup {
-    /// From its manifest and what was found out later. Only what was verified after the last damage counts, and only a
-    /// verification that looked as far as the one that found the damage mends it.
+    /// From its manifest and what was found out later.
     #[must_use]
     pub fn new(manifest: &Manifest, facts: &[Fact]) -> Self {
-        let damage = facts.iter().filter_map(|fact| match fact {
-            Fact::Damaged(level, at) => Some((*at, *level)),
-            Fact::Verified(..) | Fact::Pinned => None,
-        });
-        let damage = damage.max();
-        let verified = facts.iter().filter_map(|fact| match fact {
-            Fact::Verified(level, at) if damage.is_none_or(|(damaged_at, _)| *at > damaged_at) => Some(*level),
-            _ => None,
-        });
-        let level = verified.max().unwrap_or_default();
+        let Health { level, damaged, pinned } = Health::of(facts);
         Self {
             id: manifest.id.clone(),
             set: manifest.set.clone(),
@@ -68,8 +58,8 @@ impl Backup {
             until: manifest.until,
             tags: manifest.tags.clone(),
             level,
-            damaged: damage.is_some_and(|(_, tried)| level < tried || level == Level::Listed),
-            pinned: facts.contains(&Fact::Pinned),
+            damaged,
+            pinned,
             size_bytes: manifest.size_bytes(),
         }
     }

@@ -17,7 +17,7 @@ pub(super) struct Line {
     pub(super) row: Row,
 }
 
-/// Size, time, id, set, kind, base, created, since, until, continues, records, columns, source's number, proof, objects.
+/// Size, time, id, set, kind, base, created, since, until, continues, records, columns, source's number, proof, objects, tags.
 #[derive(Serialize, Deserialize)]
 struct Fields<'text>(
     u64,
@@ -35,6 +35,7 @@ struct Fields<'text>(
     usize,
     Proof,
     #[serde(borrow)] Vec<ObjectFields<'text>>,
+    Vec<String>,
 );
 
 /// Ending, size, SHA-256, MD5, CRC-32.
@@ -63,10 +64,10 @@ impl Manifests {
             return Some(None);
         }
         let fields: Fields<'_> = serde_json::from_str(json).ok()?;
-        self.line(fields, shared).map(Some)
+        self.line(&fields, shared).map(Some)
     }
 
-    fn line(&self, fields: Fields<'_>, shared: &mut Shared) -> Option<Line> {
+    fn line(&self, fields: &Fields<'_>, shared: &mut Shared) -> Option<Line> {
         let time = |micros: i64| Instant::from_timestamp_micros(micros);
         let optional = |micros: Option<i64>| match micros {
             Some(micros) => time(micros).map(Some),
@@ -93,6 +94,7 @@ impl Manifests {
             schema_sha256: fields.11.as_deref().map(|text| shared.text(text)),
             source: Arc::clone(self.0.get(fields.12)?),
             proof: fields.13,
+            tags: shared.tags(&fields.15),
             objects,
         };
         let stamp = Stamp { size_bytes: fields.0, modified_at: fields.1 };
@@ -155,6 +157,7 @@ impl<W: Write> Writer<W> {
             number,
             row.proof,
             objects.collect(),
+            row.tags.to_vec(),
         );
         self.push(&fields)
     }

@@ -102,12 +102,12 @@ fn facts_are_beside_their_backup() {
     }
     let found = catalogue(&store, None, &Cache::none()).unwrap();
     let [first, second] = &found.entries[..] else { panic!("two backups") };
-    assert_eq!((first.facts.len(), first.level(), first.is_damaged()), (3, Level::Decoded, false));
+    assert_eq!((first.facts.len(), first.health().level, first.health().damaged), (3, Level::Decoded, false));
     assert_eq!((first.checked_at(Level::Stored), first.checked_at(Level::Restored)), (Some(at(4)), Some(at(2))));
-    assert_eq!((second.level(), second.checked_at(Level::Stored)), (Level::Listed, None));
+    assert_eq!((second.health().level, second.checked_at(Level::Stored)), (Level::Listed, None));
     store.put_new(&Fact::Damaged(Level::Stored, at(5)).key("w", &id).unwrap(), b"{}").unwrap();
     let found = catalogue(&store, None, &Cache::none()).unwrap();
-    assert!(found.entries[0].is_damaged());
+    assert!(found.entries[0].health().damaged);
     let mut order: Vec<_> = found.entries.iter().collect();
     crate::catalogue::sort_by_need(&mut order, Level::Stored);
     assert_eq!(&*order[0].row.id, "w_20261102_000000");
