@@ -81,6 +81,14 @@ impl<W: Write + Send> ParquetSink<W> {
         }
     }
 
+    /// Adds a key and a value to the footer, which is written last.
+    pub fn add_metadata(&mut self, key: String, value: String) {
+        match &mut self.stage {
+            Stage::Writing(writer) => writer.append_key_value_metadata(KeyValue::new(key, value)),
+            _ => self.metadata.push(KeyValue::new(key, value)),
+        }
+    }
+
     /// Writes the rest and the footer, and gives the output back.
     ///
     /// # Errors

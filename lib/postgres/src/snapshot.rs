@@ -14,8 +14,9 @@ const APPEARS_WITHIN: Duration = Duration::from_millis(50);
 
 const STEP: &str = "taking a snapshot";
 
-/// Settings of every session that reads a backup. Row security off: to be refused is better than to miss rows.
-pub const SESSION_SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 0; \
+/// Settings of every session that reads a backup. Row security off: to be refused is better than to miss rows. Whoever waits for
+/// a lock may keep others waiting behind it, so that we give up soon and try again.
+pub const SESSION_SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = 0; \
      SET row_security = off; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET extra_float_digits = 3";
 
 /// A held snapshot. It ends with the client's transaction.

@@ -4,9 +4,12 @@
 #![forbid(unsafe_code)]
 
 pub mod export;
+mod patience;
+mod pg_dump;
 pub mod plan;
 pub mod request;
 mod rows;
+mod schema_dump;
 mod text_rows;
 
 pub use export::{Export, Exported};

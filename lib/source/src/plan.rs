@@ -5,7 +5,7 @@ use vb_core::label::{Kind, Label, Proof};
 use vb_core::time::Instant;
 use vb_core::watermark::{self, Mark};
 use vb_core::{Error, Result, naming};
-use vb_postgres::catalog::{Server, Table};
+use vb_postgres::catalog::{NO_COLUMNS, Server, Table};
 use vb_postgres::schema::TableDescription;
 use vb_postgres::snapshot::Snapshot;
 use vb_postgres::sql::{identifier, timestamptz};
@@ -136,12 +136,13 @@ fn statements(table: &Table, conditions: &[String]) -> (String, String) {
     let description = &table.description;
     let name = format!("{}.{}", identifier(&description.schema), identifier(&description.table));
     let columns: Vec<String> = description.columns.iter().map(|column| identifier(&column.name)).collect();
-    let columns = columns.join(", ");
+    let columns = if description.no_columns { NO_COLUMNS.to_owned() } else { columns.join(", ") };
+    let only = if table.only { "ONLY " } else { "" };
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-    let select = format!("SELECT {columns} FROM {name}{filter}");
+    let select = format!("SELECT {columns} FROM {only}{name}{filter}");
     // COPY of the table itself is a little faster, but leaves out generated columns and children.
     let has_generated = description.columns.iter().any(|column| column.generated.is_some());
-    let whole = table.is_plain && conditions.is_empty() && !has_generated;
+    let whole = table.is_plain && conditions.is_empty() && !has_generated && !description.no_columns;
     let copy = if whole { format!("{name} ({columns})") } else { format!("({select})") };
     (copy, select)
 }

@@ -13,12 +13,13 @@ use vb_postgres::schema::{METADATA_KEY, TableDescription};
 /// Batches that may wait for the encoder.
 const BATCHES_WAITING: usize = 2;
 
-/// Writes the rows of a COPY as one Parquet file. Returns their number.
+/// Writes the rows of a COPY as one Parquet file, whose footer also holds what `footer` gives at the end. Returns their number.
 pub(crate) fn to_parquet<W: Write + Send>(
     stream: CopyOut,
     description: &TableDescription,
     compression: Compression,
     output: W,
+    footer: impl FnOnce() -> Result<Vec<(String, String)>>,
 ) -> Result<u64> {
     let blocks = Blocks::start(stream)?;
     let decoder = CopyDecoder::new(description);
@@ -35,6 +36,9 @@ pub(crate) fn to_parquet<W: Write + Send>(
             decoding.join().unwrap_or_else(|_| Err(Error::failure("decoding rows: the thread ended unexpectedly")));
         encoded?;
         let rows = decoded?;
+        for (key, value) in footer()? {
+            sink.add_metadata(key, value);
+        }
         sink.finish()?.flush().map_err(|cause| Error::io("writing the output", cause))?;
         Ok(rows)
     })
