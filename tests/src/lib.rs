@@ -7,6 +7,7 @@
 pub mod chance;
 pub mod command;
 pub mod leftovers;
+pub mod pair;
 pub mod pipeline;
 pub mod place;
 pub mod servers;

@@ -104,7 +104,7 @@ pub fn lock(client: &mut impl GenericClient, name: &Name, only: bool) -> Result<
 /// If the server does not answer.
 pub fn was_rewritten(client: &mut impl GenericClient, oid: u32) -> Result<bool> {
     let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c \
-                   WHERE c.oid IN (SELECT $1 UNION SELECT relid FROM pg_catalog.pg_partition_tree($1)) AND c.relkind IN ('r', 'm') \
+                   WHERE c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::oid)) AND c.relkind IN ('r', 'm') \
                    AND c.relfilenode <> 0 AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid))";
     Ok(client.query_one(query, &[&oid]).map_err(|cause| from_postgres(STEP, cause))?.get(0))
 }
@@ -116,7 +116,7 @@ pub fn was_rewritten(client: &mut impl GenericClient, oid: u32) -> Result<bool> 
 pub fn tree(client: &mut impl GenericClient, oid: u32) -> Result<Vec<(u32, Name, bool)>> {
     let query = "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind = 'f' FROM pg_catalog.pg_class c \
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                 WHERE c.oid IN (SELECT $1 UNION SELECT relid FROM pg_catalog.pg_partition_tree($1)) ORDER BY c.oid <> $1, 2, 3";
+                 WHERE c.oid IN (SELECT $1::oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::oid)) ORDER BY c.oid <> $1, 2, 3";
     let rows = client.query(query, &[&oid]).map_err(|cause| from_postgres(STEP, cause))?;
     Ok(rows.iter().map(|row| (row.get(0), Name { schema: row.get(1), name: row.get(2) }, row.get(3))).collect())
 }
@@ -177,9 +177,9 @@ pub fn sequences(client: &mut impl GenericClient, oids: &[u32]) -> Result<Vec<Se
     let query = "SELECT DISTINCT ON (1, 2) n.nspname::text, s.relname::text, \
                    (SELECT a.attname::text FROM pg_catalog.pg_depend o JOIN pg_catalog.pg_attribute a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid \
                       WHERE o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = s.oid AND o.refclassid = 'pg_catalog.pg_class'::regclass \
-                        AND o.refobjid = $1[1] AND o.deptype IN ('a', 'i') LIMIT 1) \
+                        AND o.refobjid = ($1::oid[])[1] AND o.deptype IN ('a', 'i') LIMIT 1) \
                  FROM pg_catalog.pg_class s JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace \
-                 WHERE s.relkind = 'S' AND pg_catalog.has_sequence_privilege(s.oid, 'SELECT') AND ( \
+                 WHERE CASE WHEN s.relkind = 'S' THEN pg_catalog.has_sequence_privilege(s.oid, 'SELECT') ELSE false END AND ( \
                    EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.oid \
                      AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY ($1) AND d.deptype IN ('a', 'i')) \
                    OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid \

@@ -48,6 +48,9 @@ pub struct StoredSchema {
     /// Where its sequences stood.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sequences: Vec<Sequence>,
+    /// Whether its rows lie in parts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partitioned: bool,
     /// Tables that inherit from it and whose rows are among its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<String>,

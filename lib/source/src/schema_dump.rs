@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use vb_core::{Error, Result};
 use vb_postgres::catalog::Table;
 use vb_postgres::connection::from_postgres;
+use vb_postgres::relation::RelationKind;
 use vb_postgres::relocate::attached;
 use vb_postgres::script::statements;
 use vb_postgres::stored_schema::{Ancestor, FORMAT, Name, SCHEMA_KEY, StoredSchema};
@@ -77,6 +78,7 @@ pub(crate) fn prepare(
         objects: needs.objects,
         relations: relation::own_names(client, &oids)?,
         sequences: relation::sequences(client, &oids)?,
+        partitioned: table.kind == RelationKind::Partitioned,
         children: if table.only { Vec::new() } else { relation::children(client, table.oid)? },
         ancestors: ancestors.into_iter().map(|(_, name, direct)| Ancestor { name, direct, before: vec![], after: vec![] }).collect(),
         ..StoredSchema::default()

@@ -5,10 +5,12 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{FileMetaData, RowGroupMetaData};
+use serde::de::DeserializeOwned;
 use std::fs::File;
 use vb_core::{Error, Result};
 use vb_postgres::schema::{METADATA_KEY, TableDescription};
+use vb_postgres::stored_schema::{SCHEMA_KEY, StoredSchema};
 
 /// Rows in a batch, at most.
 const BATCH_ROWS: usize = 8 << 10;
@@ -22,6 +24,7 @@ pub struct ParquetFile {
     name: String,
     metadata: ArrowReaderMetadata,
     description: Option<TableDescription>,
+    stored: Option<StoredSchema>,
     rows: u64,
 }
 
@@ -42,13 +45,9 @@ impl ParquetFile {
                 "reading {name}: its footer says {rows} rows, its row groups {in_groups}"
             )));
         }
-        let values = footer.key_value_metadata().into_iter().flatten();
-        let text = values.filter(|pair| pair.key == METADATA_KEY).find_map(|pair| pair.value.as_deref());
-        let description = text.map(serde_json::from_str).transpose();
-        let description = description.map_err(|cause| {
-            Error::integrity(format!("reading {name}: its description of the table is broken: {cause}"))
-        })?;
-        Ok(Self { file, name: name.to_owned(), metadata, description, rows })
+        let description = json(footer, METADATA_KEY).map_err(|cause| broken_description(name, &cause))?;
+        let stored = json(footer, SCHEMA_KEY).map_err(|cause| broken_description(name, &cause))?;
+        Ok(Self { file, name: name.to_owned(), metadata, description, stored, rows })
     }
 
     /// What it is to people.
@@ -73,6 +72,12 @@ impl ParquetFile {
     #[must_use]
     pub fn description(&self) -> Option<&TableDescription> {
         self.description.as_ref()
+    }
+
+    /// How that table was made, if that travelled with it.
+    #[must_use]
+    pub fn stored(&self) -> Option<&StoredSchema> {
+        self.stored.as_ref()
     }
 
     /// The number of its row groups.
@@ -101,6 +106,17 @@ impl ParquetFile {
         Error::integrity(format!("reading {}: {}", self.name, one_line(cause)))
             .with_hint("The file is damaged: fetch it again, or restore an older backup. Nothing was changed.")
     }
+}
+
+/// A value of the footer, which is JSON.
+fn json<T: DeserializeOwned>(footer: &FileMetaData, key: &str) -> serde_json::Result<Option<T>> {
+    let values = footer.key_value_metadata().into_iter().flatten();
+    let text = values.filter(|pair| pair.key == key).find_map(|pair| pair.value.as_deref());
+    text.map(serde_json::from_str).transpose()
+}
+
+fn broken_description(name: &str, cause: &serde_json::Error) -> Error {
+    Error::integrity(format!("reading {name}: its description of the table is broken: {cause}"))
 }
 
 /// As many rows as fit into a batch, by what the values take when they are no longer encoded.

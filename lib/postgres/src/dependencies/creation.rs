@@ -139,7 +139,8 @@ SELECT c.oid, n.nspname::text, c.collname::text,
     CASE c.collprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END,
     CASE WHEN c.collprovider IN ('i', 'b')
       THEN format('locale = %L', coalesce(j ->> 'colllocale', j ->> 'colliculocale', j ->> 'collcollate'))
-      ELSE format('lc_collate = %L, lc_ctype = %L', j ->> 'collcollate', j ->> 'collctype') END, c.collisdeterministic), NULL::text
+      ELSE format('lc_collate = %L, lc_ctype = %L', j ->> 'collcollate', j ->> 'collctype') END,
+    CASE WHEN c.collisdeterministic THEN 'true' ELSE 'false' END), NULL::text
 FROM pg_catalog.pg_collation c JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace CROSS JOIN LATERAL to_jsonb(c) AS j
 WHERE c.oid = ANY ($1) AND c.oid >= 16384
   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_collation'::regclass AND d.objid = c.oid AND d.deptype = 'e')";
