@@ -20,7 +20,7 @@ const PARTED: &str = "CREATE SCHEMA parts;
     CREATE TABLE parted (id bigint GENERATED ALWAYS AS IDENTITY, day date NOT NULL, body text DEFAULT 'x', PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
     CREATE INDEX by_body ON parted (body);
     CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
-    CREATE TABLE parts.\"Feb.2\" PARTITION OF parted (CHECK (body <> 'no')) FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') PARTITION BY LIST (body);
+    CREATE TABLE parts.\"Feb.2\" PARTITION OF parted (CHECK (body <> 'no')) FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') PARTITION BY LIST (id);
     CREATE TABLE parts.sub PARTITION OF parts.\"Feb.2\" DEFAULT;
     CREATE TABLE parted_rest PARTITION OF parted DEFAULT;
     INSERT INTO parted (day) SELECT '2026-01-01'::date + g FROM generate_series(0, 99) g";
