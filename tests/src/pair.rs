@@ -96,10 +96,15 @@ impl Pair {
 /// When `pg_dump` fails.
 pub fn schema_of(pg_dump: &Path, database: &Database, tables: &[&str]) -> Result<String> {
     let mut command = process::Command::new(pg_dump);
-    command.args(["--schema-only", "--no-owner"]).envs(database.variables());
+    command.args(["--schema-only", "--no-owner", "--no-privileges"]).envs(database.variables());
     command.args(tables.iter().map(|table| format!("--table={table}")));
-    let output = command.output().context("starting pg_dump\nhint: Run scripts/setup test, which installs what is missing.")?;
+    let output =
+        command.output().context("starting pg_dump\nhint: Run scripts/setup test, which installs what is missing.")?;
     ensure!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
-    Ok(text.lines().filter(|line| !line.starts_with('\\') && !line.starts_with("-- Dump")).collect::<Vec<_>>().join("\n"))
+    Ok(text
+        .lines()
+        .filter(|line| !line.starts_with('\\') && !line.starts_with("-- Dump"))
+        .collect::<Vec<_>>()
+        .join("\n"))
 }

@@ -44,7 +44,8 @@ CREATE POLICY own ON "We ather.x"."Tä.ble ""q""" USING (body <> 'secret');
 INSERT INTO "We ather.x"."Tä.ble ""q""" (n, body, kinds) SELECT g, 'b' || g, '{a,b}' FROM generate_series(1, 5) g;
 "#;
 const RICH_NAME: &str = "\"We ather.x\".\"Tä.ble \"\"q\"\"\"";
-const INSERT: &str = "(body) VALUES ('new') RETURNING id::text || ' ' || ident::text || ' ' || free::text || ' ' || tw::text";
+const INSERT: &str =
+    "(body) VALUES ('new') RETURNING id::text || ' ' || ident::text || ' ' || free::text || ' ' || tw::text";
 
 #[test]
 fn a_table_is_as_it_was() -> Result<()> {
@@ -71,7 +72,8 @@ fn another_name_lies_beside_the_first_and_touches_nothing_of_it() -> Result<()> 
     let before = schema_of(&pg_dump()?, &pair.source, &[RICH_NAME])?;
     pair.run(&format!("vb-export table '{RICH_NAME}' -o rich.parquet"))?.succeeded()?;
     for (name, full) in [("'\"We ather.x\".\"O.ther\"'", "\"We ather.x\".\"O.ther\""), ("fresh.copy", "fresh.copy")] {
-        let line = format!("vb-import --table {name} rich.parquet").replace("vb-import", "DATABASE_URL=$SOURCE vb-import");
+        let line =
+            format!("vb-import --table {name} rich.parquet").replace("vb-import", "DATABASE_URL=$SOURCE vb-import");
         pair.place.shell(&line).env("SOURCE", pair.source.url()).run()?.succeeded()?;
         let rows = |table: &str| Pair::rows(&pair.source, &format!("SELECT * FROM {table}"));
         assert_eq!(rows(full)?, rows(RICH_NAME)?);
@@ -89,14 +91,19 @@ fn another_name_lies_beside_the_first_and_touches_nothing_of_it() -> Result<()> 
     // All that belongs to the copies is named after them and lies with them.
     let names = "SELECT relname FROM pg_class WHERE relnamespace = 'fresh'::regnamespace";
     let names = Pair::rows(&pair.source, names)?;
-    ensure!(names.iter().any(|name| name.contains("copy_id_seq")) && names.iter().any(|name| name.contains("the key")), "{names:?}");
+    ensure!(
+        names.iter().any(|name| name.contains("copy_id_seq")) && names.iter().any(|name| name.contains("the key")),
+        "{names:?}"
+    );
     assert_eq!(Pair::rows(&pair.source, "SELECT last_value FROM free_seq")?, ["(130)"]);
     Ok(())
 }
 
 #[test]
 fn a_table_that_is_there_keeps_its_schema() -> Result<()> {
-    let pair = Pair::new("CREATE TABLE t (id int PRIMARY KEY, body text DEFAULT 'x'); CREATE INDEX ON t (body); INSERT INTO t VALUES (1)")?;
+    let pair = Pair::new(
+        "CREATE TABLE t (id int PRIMARY KEY, body text DEFAULT 'x'); CREATE INDEX ON t (body); INSERT INTO t VALUES (1)",
+    )?;
     pair.target.client()?.batch_execute("CREATE TABLE t (id int, body text)")?;
     let done = pair.run("vb-export table t | vb-import")?.succeeded()?.event("vb-import", "done")?;
     assert!(done["schema"].is_null() && done["created"] == false, "{done}");
@@ -148,7 +155,8 @@ fn without_a_pg_dump_the_description_serves() -> Result<()> {
     assert_eq!(pair.target.client()?.query_one("INSERT INTO t (n) VALUES (3) RETURNING id", &[])?.get::<_, i64>(0), 3);
     // Asked for, the description serves where there is a dump too.
     pair.run("vb-export table t -o t.parquet")?.succeeded()?;
-    let done = pair.run("vb-import --schema description --table u t.parquet")?.succeeded()?.event("vb-import", "done")?;
+    let done =
+        pair.run("vb-import --schema description --table u t.parquet")?.succeeded()?.event("vb-import", "done")?;
     assert_eq!(done["schema"], "description");
     assert_eq!(Pair::rows(&pair.target, "SELECT count(*) FROM pg_attrdef WHERE adrelid = 'u'::regclass")?, ["(0)"]);
     Ok(())
@@ -156,13 +164,21 @@ fn without_a_pg_dump_the_description_serves() -> Result<()> {
 
 #[test]
 fn what_the_schema_needs_and_the_server_lacks_is_named_and_nothing_is_changed() -> Result<()> {
-    let pair = Pair::new("CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int); CREATE FUNCTION f() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; \
-        CREATE TABLE t (id int DEFAULT f()); INSERT INTO t VALUES (1)")?;
+    let pair = Pair::new(
+        "CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int); CREATE FUNCTION f() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; \
+        CREATE TABLE t (id int DEFAULT f()); INSERT INTO t VALUES (1)",
+    )?;
     pair.run("vb-export table t -o t.parquet")?.succeeded()?;
-    pair.target.client()?.batch_execute("CREATE TYPE f_shell; CREATE SEQUENCE t_taken; ALTER SEQUENCE t_taken RENAME TO other; \
-        CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ''x'''")?;
+    pair.target.client()?.batch_execute(
+        "CREATE TYPE f_shell; CREATE SEQUENCE t_taken; ALTER SEQUENCE t_taken RENAME TO other; \
+        CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ''x'''",
+    )?;
     let run = pair.run("vb-import t.parquet")?.exited(1)?;
-    ensure!(run.stderr_text().contains("making the schema (CREATE TABLE public.t") && run.stderr_text().contains("--schema description"), "{run}");
+    ensure!(
+        run.stderr_text().contains("making the schema (CREATE TABLE public.t")
+            && run.stderr_text().contains("--schema description"),
+        "{run}"
+    );
     assert_eq!(Pair::rows(&pair.target, "SELECT to_regclass('t')")?, ["()"]);
     pair.run("vb-import --schema description t.parquet")?.succeeded()?;
     pair.same("SELECT * FROM t")

@@ -91,7 +91,13 @@ fn judge(session: &Session, plan: &Plan, fields: &mut Value, left_out: &[LeftOut
     let words = |left: &&LeftOut| json!({ "statement": left.statement, "reason": left.reason });
     fields["left_out"] = missing.iter().map(words).collect();
     session.event("restored", fields)?;
-    let message = format!("restoring {}: every row is there, but {} statements of its schema failed; the first: {}: {}", plan.table, missing.len(), first.statement, first.reason);
+    let message = format!(
+        "restoring {}: every row is there, but {} statements of its schema failed; the first: {}: {}",
+        plan.table,
+        missing.len(),
+        first.statement,
+        first.reason
+    );
     Err(Error::new(ErrorKind::Partial, message)
         .with_hint("The rows are committed. Make what is missing by hand when it can be made, such as after the tables that it points at are restored.")
         .into())

@@ -169,6 +169,16 @@ pub fn own_names(client: &mut impl GenericClient, oids: &[u32]) -> Result<Vec<Na
     Ok(rows.iter().map(|row| Name { schema: row.get(0), name: row.get(1) }).collect())
 }
 
+/// The statements that make the extended statistics of these relations; `pg_dump` of a table leaves them out in some versions.
+///
+/// # Errors
+/// If the server does not answer.
+pub fn statistics(client: &mut impl GenericClient, oids: &[u32]) -> Result<Vec<String>> {
+    let query = "SELECT pg_catalog.pg_get_statisticsobjdef(oid) FROM pg_catalog.pg_statistic_ext WHERE stxrelid = ANY ($1) ORDER BY stxname";
+    let rows = client.query(query, &[&oids]).map_err(|cause| from_postgres(STEP, cause))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 /// Where the sequences stand that these relations own or take values from. Those that we may not read are left out.
 ///
 /// # Errors
@@ -188,7 +198,8 @@ pub fn sequences(client: &mut impl GenericClient, oids: &[u32]) -> Result<Vec<Se
     let mut sequences = Vec::new();
     for row in rows {
         let name = Name { schema: row.get(0), name: row.get(1) };
-        let value = format!("SELECT last_value, is_called FROM {}.{}", identifier(&name.schema), identifier(&name.name));
+        let value =
+            format!("SELECT last_value, is_called FROM {}.{}", identifier(&name.schema), identifier(&name.name));
         let value = client.query_one(&value, &[]).map_err(|cause| from_postgres("reading a sequence", cause))?;
         sequences.push(Sequence { name, column: row.get(2), last_value: value.get(0), is_called: value.get(1) });
     }

@@ -74,9 +74,18 @@ mod tests {
     fn only_the_schema_of_known_relations_changes() {
         for (was, is) in [
             ("CREATE TABLE public.notes (id int)", "CREATE TABLE \"scratch\".\"notes\" (id int)"),
-            ("COMMENT ON COLUMN public.notes.id IS 'public.notes'", "COMMENT ON COLUMN \"scratch\".\"notes\".id IS 'public.notes'"),
-            ("CREATE INDEX notes_x ON \"Q.s\".\"a\"\"b\" USING btree (x)", "CREATE INDEX notes_x ON \"scratch\".\"a\"\"b\" USING btree (x)"),
-            ("DEFAULT nextval('public.notes_id_seq'::regclass)", "DEFAULT nextval('\"scratch\".\"notes_id_seq\"'::regclass)"),
+            (
+                "COMMENT ON COLUMN public.notes.id IS 'public.notes'",
+                "COMMENT ON COLUMN \"scratch\".\"notes\".id IS 'public.notes'",
+            ),
+            (
+                "CREATE INDEX notes_x ON \"Q.s\".\"a\"\"b\" USING btree (x)",
+                "CREATE INDEX notes_x ON \"scratch\".\"a\"\"b\" USING btree (x)",
+            ),
+            (
+                "DEFAULT nextval('public.notes_id_seq'::regclass)",
+                "DEFAULT nextval('\"scratch\".\"notes_id_seq\"'::regclass)",
+            ),
             ("DEFAULT 'public.notes'::text", "DEFAULT 'public.notes'::text"),
             ("USING ((o.id = notes.id) AND x.public.notes)", "USING ((o.id = notes.id) AND x.public.notes)"),
             ("REFERENCES public.others(id)", "REFERENCES public.others(id)"),
@@ -88,7 +97,10 @@ mod tests {
     #[test]
     fn what_is_attached() {
         let own = |schema: &str, name: &str| Some((schema.to_owned(), name.to_owned()));
-        assert_eq!(attached("ALTER TABLE ONLY public.p ATTACH PARTITION public.p_1 FOR VALUES IN (1)"), own("public", "p_1"));
+        assert_eq!(
+            attached("ALTER TABLE ONLY public.p ATTACH PARTITION public.p_1 FOR VALUES IN (1)"),
+            own("public", "p_1")
+        );
         assert_eq!(attached("ALTER INDEX \"x y\".i ATTACH PARTITION \"x y\".\"j.1\""), own("x y", "j.1"));
         assert_eq!(attached("CREATE TABLE attach (partition int)"), None);
     }

@@ -69,10 +69,9 @@ fn first_token(rest: &str, first: char) -> (Kind, usize) {
             Some(length) => (Kind::Text, length),
             None => (Kind::Other, 1),
         },
-        _ if begins_word(first) => (
-            Kind::Word,
-            run(rest, |letter| begins_word(letter) || letter.is_ascii_digit() || letter == '$'),
-        ),
+        _ if begins_word(first) => {
+            (Kind::Word, run(rest, |letter| begins_word(letter) || letter.is_ascii_digit() || letter == '$'))
+        }
         _ => (Kind::Other, first.len_utf8()),
     }
 }

@@ -54,7 +54,11 @@ impl Export {
                 if table.oid != locked {
                     return Err(Error::unavailable(format!("exporting {}: it was made anew just now", part.name)));
                 }
-                let run = Run { parameters: parameters.clone(), snapshot: snapshot.token.clone(), row_security: request.row_security };
+                let run = Run {
+                    parameters: parameters.clone(),
+                    snapshot: snapshot.token.clone(),
+                    row_security: request.row_security,
+                };
                 let mut plan = plan::of_table(request, part, &table, &server, &snapshot)?;
                 let travels = table.kind.is_table() && matches!(request.format, Format::Parquet(_));
                 let schema = travels
@@ -110,7 +114,8 @@ impl Export {
         // The snapshot was held until here: had it gone, so would have the rows' common moment.
         self.client.batch_execute("COMMIT").map_err(|cause| from_postgres("ending the export", cause))?;
         self.check_snapshot()?;
-        let (schema, warnings) = finished.map_or((None, Vec::new()), |finished| (Some(finished.kind), finished.warnings));
+        let (schema, warnings) =
+            finished.map_or((None, Vec::new()), |finished| (Some(finished.kind), finished.warnings));
         Ok(Exported { records, schema, warnings })
     }
 

@@ -46,10 +46,14 @@ impl PgDump {
 
     fn ask(program: &Path) -> Option<Self> {
         let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
-        let words = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+        let words = String::from_utf8(output.stdout).ok().filter(|words| words.starts_with("pg_dump "))?;
         let number = words.split_whitespace().find(|word| word.starts_with(|letter: char| letter.is_ascii_digit()))?;
         let digits = number.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(number.len());
-        Some(Self { program: program.to_owned(), version: format!("pg_dump {number}"), major: number[..digits].parse().ok()? })
+        Some(Self {
+            program: program.to_owned(),
+            version: format!("pg_dump {number}"),
+            major: number[..digits].parse().ok()?,
+        })
     }
 
     /// The plain text of one section (`pre-data` or `post-data`) of these tables.

@@ -78,21 +78,30 @@ pub(crate) fn prepare(
         objects: needs.objects,
         relations: relation::own_names(client, &oids)?,
         sequences: relation::sequences(client, &oids)?,
+        after: relation::statistics(client, &oids)?,
         partitioned: table.kind == RelationKind::Partitioned,
         children: if table.only { Vec::new() } else { relation::children(client, table.oid)? },
-        ancestors: ancestors.into_iter().map(|(_, name, direct)| Ancestor { name, direct, before: vec![], after: vec![] }).collect(),
+        ancestors: ancestors
+            .into_iter()
+            .map(|(_, name, direct)| Ancestor { name, direct, before: vec![], after: vec![] })
+            .collect(),
         ..StoredSchema::default()
     };
     client.batch_execute("ROLLBACK TO SAVEPOINT vb_schema; RELEASE SAVEPOINT vb_schema").map_err(refused)?;
     let mut warnings: Vec<String> = needs
         .not_carried
         .iter()
-        .map(|what| format!("the schema of {} needs {what}, which does not travel with it", table.description.full_name()))
+        .map(|what| {
+            format!("the schema of {} needs {what}, which does not travel with it", table.description.full_name())
+        })
         .collect();
     warnings.extend(about_children(table, &schema));
     let name = Name { schema: table.description.schema.clone(), name: table.description.table.clone() };
     if let Some((_, part, _)) = tree.iter().find(|(.., is_foreign)| *is_foreign) {
-        warnings.push(format!("the part {}.{} lies on another server, so the schema is a description only", part.schema, part.name));
+        warnings.push(format!(
+            "the part {}.{} lies on another server, so the schema is a description only",
+            part.schema, part.name
+        ));
         return Ok(Pending { schema, table: name, warnings, job: None, dump: None });
     }
     let job = Job {
@@ -123,7 +132,11 @@ impl Job {
             Ok((before, statements(&program.section(&self.run, "post-data", tables)?)))
         };
         let table = sections(&self.tables)?;
-        let ancestors = self.ancestors.iter().map(|name| sections(std::slice::from_ref(name))).collect::<std::result::Result<_, _>>()?;
+        let ancestors = self
+            .ancestors
+            .iter()
+            .map(|name| sections(std::slice::from_ref(name)))
+            .collect::<std::result::Result<_, _>>()?;
         Ok(Dump { made_by: program.version.clone(), table, ancestors })
     }
 }
@@ -151,14 +164,20 @@ impl Pending {
     /// If the schema cannot be written down.
     pub(crate) fn finish(mut self) -> Result<Finished> {
         let table = self.table.clone();
-        let dumped = self.dump.take().map(|thread| thread.join().unwrap_or_else(|_| Err("its thread ended unexpectedly".to_owned())));
+        let dumped = self
+            .dump
+            .take()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err("its thread ended unexpectedly".to_owned())));
         match dumped {
             Some(Ok(dump)) => self.take(dump, &table),
-            Some(Err(why)) => self.warnings.push(format!("the schema of {}.{} is a description only: {why}", table.schema, table.name)),
+            Some(Err(why)) => self
+                .warnings
+                .push(format!("the schema of {}.{} is a description only: {why}", table.schema, table.name)),
             None => {}
         }
         let kind = if self.schema.has_dump() { "dump" } else { "description" };
-        let value = serde_json::to_string(&self.schema).map_err(|cause| Error::failure(format!("describing the schema: {cause}")))?;
+        let value = serde_json::to_string(&self.schema)
+            .map_err(|cause| Error::failure(format!("describing the schema: {cause}")))?;
         Ok(Finished { metadata: vec![(SCHEMA_KEY.to_owned(), value)], kind, warnings: self.warnings })
     }
 
@@ -174,7 +193,9 @@ impl Pending {
         let alone = !attach.is_empty();
         let (indexes, after): (Vec<_>, Vec<_>) =
             dump.table.1.into_iter().partition(|statement| alone && attached(statement).is_some());
-        schema.after = after;
+        let statistics = std::mem::replace(&mut schema.after, after);
+        let left_out = statistics.into_iter().filter(|statement| !schema.after.contains(statement)).collect::<Vec<_>>();
+        schema.after.extend(left_out);
         schema.attach = attach.into_iter().chain(indexes).collect();
         for (ancestor, (before, after)) in schema.ancestors.iter_mut().zip(dump.ancestors) {
             (ancestor.before, ancestor.after) = (before, after);

@@ -21,8 +21,10 @@ pub(crate) fn into_existing(file: &ParquetFile, target: &Target, existing: &Exis
     if file.description().is_some_and(|description| description.no_columns) {
         return match existing.columns.first() {
             None => Ok(sent),
-            Some(column) => Err(Error::usage(format!("the table {table} has a column {:?}, the file has none", column.name))
-                .with_hint("Nothing was changed. Name another table with --table.")),
+            Some(column) => {
+                Err(Error::usage(format!("the table {table} has a column {:?}, the file has none", column.name))
+                    .with_hint("Nothing was changed. Name another table with --table."))
+            }
         };
     }
     for (index, field) in file.schema().fields().iter().enumerate() {

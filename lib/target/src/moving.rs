@@ -24,13 +24,15 @@ struct Found {
 /// Renames everything and moves it. Names that begin with the old table's get the new one's in its place, as if the server had
 /// chosen them; where a name is taken, a number is added.
 pub(crate) fn out_of_scratch(client: &mut Client, step: &str, moved: &Move) -> Result<()> {
-    let run = |client: &mut Client, statement: &str| client.batch_execute(statement).map_err(|cause| refused(step, cause));
+    let run =
+        |client: &mut Client, statement: &str| client.batch_execute(statement).map_err(|cause| refused(step, cause));
     for ancestor in &moved.dropped {
         run(client, &format!("DROP TABLE {ancestor}"))?;
     }
     let mut taken = taken(client, step, &moved.to.schema)?;
     for found in found(client, step, moved)? {
-        let is_table = found.name == moved.from.name && moved.scratch.contains(&(moved.from.schema.clone(), found.schema.clone()));
+        let is_table =
+            found.name == moved.from.name && moved.scratch.contains(&(moved.from.schema.clone(), found.schema.clone()));
         let name = if is_table { moved.to.name.clone() } else { free_name(&found.name, moved, &taken) };
         let (place, alter) = (full_name(&found.schema, &found.name), format!("ALTER {}", found.kind));
         if name != found.name {
@@ -63,7 +65,8 @@ fn found(client: &mut Client, step: &str, moved: &Move) -> Result<Vec<Found>> {
                    JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace WHERE n.nspname = ANY ($1) \
                  ORDER BY 4 DESC, 1, 2";
     let rows = client.query(query, &[&schemas]).map_err(|cause| from_postgres(step, cause))?;
-    let found = |row: &postgres::Row| Found { schema: row.get(0), name: row.get(1), kind: row.get(2), follows: row.get(3) };
+    let found =
+        |row: &postgres::Row| Found { schema: row.get(0), name: row.get(1), kind: row.get(2), follows: row.get(3) };
     Ok(rows.iter().map(found).collect())
 }
 
@@ -94,7 +97,12 @@ mod tests {
         let name = |name: &str| Name { schema: "s".to_owned(), name: name.to_owned() };
         let moved = Move { from: name("notes"), to: name("copy"), scratch: Vec::new(), dropped: Vec::new() };
         let taken = BTreeSet::from(["copy_pkey".to_owned(), "by_day".to_owned()]);
-        for (was, is) in [("notes_id_seq", "copy_id_seq"), ("notes_pkey", "copy_pkey_1"), ("by_day", "by_day_1"), ("notesx", "notesx")] {
+        for (was, is) in [
+            ("notes_id_seq", "copy_id_seq"),
+            ("notes_pkey", "copy_pkey_1"),
+            ("by_day", "by_day_1"),
+            ("notesx", "notesx"),
+        ] {
             assert_eq!(free_name(was, &moved, &taken), is);
         }
         assert_eq!(shortened(&"ü".repeat(40), "_1").len(), 62);

@@ -74,10 +74,21 @@ mod tests {
 
     #[test]
     fn only_what_lies_in_the_statement_may_be_left_out() {
-        for code in [SqlState::UNDEFINED_TABLE, SqlState::FOREIGN_KEY_VIOLATION, SqlState::UNIQUE_VIOLATION, SqlState::UNDEFINED_OBJECT] {
+        for code in [
+            SqlState::UNDEFINED_TABLE,
+            SqlState::FOREIGN_KEY_VIOLATION,
+            SqlState::UNIQUE_VIOLATION,
+            SqlState::UNDEFINED_OBJECT,
+        ] {
             assert!(lies_in_the_statement(&code), "{code:?}");
         }
-        for code in [SqlState::LOCK_NOT_AVAILABLE, SqlState::DISK_FULL, SqlState::ADMIN_SHUTDOWN, SqlState::QUERY_CANCELED, SqlState::OUT_OF_MEMORY] {
+        for code in [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::DISK_FULL,
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::QUERY_CANCELED,
+            SqlState::OUT_OF_MEMORY,
+        ] {
             assert!(!lies_in_the_statement(&code), "{code:?}");
         }
     }

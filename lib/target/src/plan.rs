@@ -167,7 +167,9 @@ impl Plan {
         existing: &Existing,
     ) -> Result<Self> {
         self.sent = columns::into_existing(file, target, existing)?;
-        if let (Some(child), Some(_)) = (existing.children.first(), file.stored().and_then(|stored| stored.children.first())) {
+        if let (Some(child), Some(_)) =
+            (existing.children.first(), file.stored().and_then(|stored| stored.children.first()))
+        {
             return Err(Error::conflict(format!("the file holds rows of tables that inherit from {}, and {child} does here too, so they would be there twice", self.table))
                 .with_hint("Nothing was changed. Restore into another table with --table, or export with --only."));
         }

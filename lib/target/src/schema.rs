@@ -12,7 +12,8 @@ use vb_postgres::sql::{identifier, literal};
 use vb_postgres::stored_schema::{Name, Object, ObjectKind, StoredSchema};
 
 /// Names then mean the same whatever the session is set to; this is how the statements were written.
-const NO_PATH: &str = "SET LOCAL search_path = ''; SET LOCAL check_function_bodies = off; SET LOCAL standard_conforming_strings = on";
+const NO_PATH: &str =
+    "SET LOCAL search_path = ''; SET LOCAL check_function_bodies = off; SET LOCAL standard_conforming_strings = on";
 /// The rows come as any session would write them: functions of constraints may look for tables without naming their schema.
 const OWN_PATH: &str = "SET LOCAL search_path TO DEFAULT; SET LOCAL check_function_bodies TO DEFAULT; SET LOCAL standard_conforming_strings TO DEFAULT";
 
@@ -43,9 +44,8 @@ pub(crate) struct Steps {
 
 /// The objects that are missing.
 pub(crate) fn missing_objects(stored: &StoredSchema, target: &Target) -> Vec<String> {
-    let missing = missing(stored, target).filter(|object| {
-        object.kind != ObjectKind::Schema || !target.missing_schemas.contains(&object.name)
-    });
+    let missing = missing(stored, target)
+        .filter(|object| object.kind != ObjectKind::Schema || !target.missing_schemas.contains(&object.name));
     let statements: Vec<String> = missing.flat_map(|object| object.statements.iter().cloned()).collect();
     if statements.is_empty() {
         return statements;
@@ -64,40 +64,55 @@ pub(crate) fn steps(stored: &StoredSchema, description: &TableDescription, targe
     let moved = (own != to).then(|| Move::new(stored, own.clone(), to, target.present.backend));
     let place = |schema: &str, name: &str| moved.as_ref().and_then(|moved| moved.place(stored, schema, name));
     let here = |statement: &String| relocate(statement, &place);
-    let located = |name: &Name| {
-        full_name(place(&name.schema, &name.name).as_deref().unwrap_or(&name.schema), &name.name)
-    };
+    let located =
+        |name: &Name| full_name(place(&name.schema, &name.name).as_deref().unwrap_or(&name.schema), &name.name);
     let mut steps = Steps { destination: located(&own), ..Steps::default() };
     steps.before.push(NO_PATH.to_owned());
-    steps.before.extend(moved.iter().flat_map(|moved| &moved.scratch).map(|(_, name)| format!("CREATE SCHEMA {}", identifier(name))));
+    steps.before.extend(
+        moved.iter().flat_map(|moved| &moved.scratch).map(|(_, name)| format!("CREATE SCHEMA {}", identifier(name))),
+    );
     for (ancestor, present) in stored.ancestors.iter().zip(&target.present.ancestors) {
         if moved.is_some() || !present {
             steps.before.extend(ancestor.before.iter().map(here));
         }
         if moved.is_none() && !present {
-            steps.optional.extend(ancestor.after.iter().map(|statement| Optional { statement: statement.clone(), dispensable: false }));
-            steps.warnings.push(format!("{}.{} was not there, so it is made too, without rows", ancestor.name.schema, ancestor.name.name));
+            steps.optional.extend(
+                ancestor.after.iter().map(|statement| Optional { statement: statement.clone(), dispensable: false }),
+            );
+            steps.warnings.push(format!(
+                "{}.{} was not there, so it is made too, without rows",
+                ancestor.name.schema, ancestor.name.name
+            ));
         }
     }
     steps.before.extend(stored.before.iter().map(here));
     if moved.is_some() {
         // A copy under another name must not show its rows in the table that the first one inherits from.
         let direct = stored.ancestors.iter().filter(|ancestor| ancestor.direct);
-        steps.before.extend(direct.map(|ancestor| format!("ALTER TABLE {} NO INHERIT {}", steps.destination, located(&ancestor.name))));
+        steps.before.extend(
+            direct.map(|ancestor| format!("ALTER TABLE {} NO INHERIT {}", steps.destination, located(&ancestor.name))),
+        );
     }
     steps.before.push(OWN_PATH.to_owned());
     let made = |name: &Name| {
         stored.relations.contains(name)
-            || missing(stored, target).any(|object| object.kind == ObjectKind::Sequence && (&object.schema, &object.name) == (&name.schema, &name.name))
+            || missing(stored, target).any(|object| {
+                object.kind == ObjectKind::Sequence && (&object.schema, &object.name) == (&name.schema, &name.name)
+            })
     };
     let sequences = stored.sequences.iter().filter(|sequence| made(&sequence.name));
-    steps.after.extend(sequences.map(|sequence| {
-        set_sequence(&literal(&located(&sequence.name)), sequence.last_value, sequence.is_called)
-    }));
+    steps.after.extend(
+        sequences
+            .map(|sequence| set_sequence(&literal(&located(&sequence.name)), sequence.last_value, sequence.is_called)),
+    );
     steps.after.push(NO_PATH.to_owned());
-    steps.optional.extend(stored.after.iter().map(|statement| Optional { statement: here(statement), dispensable: false }));
+    steps
+        .optional
+        .extend(stored.after.iter().map(|statement| Optional { statement: here(statement), dispensable: false }));
     if moved.is_none() {
-        steps.optional.extend(stored.attach.iter().map(|statement| Optional { statement: statement.clone(), dispensable: true }));
+        steps
+            .optional
+            .extend(stored.attach.iter().map(|statement| Optional { statement: statement.clone(), dispensable: true }));
     }
     steps.moved = moved;
     steps
@@ -105,7 +120,8 @@ pub(crate) fn steps(stored: &StoredSchema, description: &TableDescription, targe
 
 /// The sequences of a table that was made from its description: those of identity columns.
 pub(crate) fn set_sequences(stored: &StoredSchema, target: &str) -> Vec<String> {
-    let of_column = |column: &String| format!("pg_catalog.pg_get_serial_sequence({}, {})", literal(target), literal(column));
+    let of_column =
+        |column: &String| format!("pg_catalog.pg_get_serial_sequence({}, {})", literal(target), literal(column));
     let owned = stored.sequences.iter().filter_map(|sequence| Some((of_column(sequence.column.as_ref()?), sequence)));
     owned.map(|(name, sequence)| set_sequence(&name, sequence.last_value, sequence.is_called)).collect()
 }
@@ -118,7 +134,8 @@ fn set_sequence(name: &str, value: i64, is_called: bool) -> String {
 impl Move {
     fn new(stored: &StoredSchema, from: Name, to: Name, backend: i32) -> Self {
         let ancestors = stored.ancestors.iter().map(|ancestor| &ancestor.name);
-        let mut schemas: Vec<&String> = stored.relations.iter().chain(ancestors.clone()).map(|name| &name.schema).collect();
+        let mut schemas: Vec<&String> =
+            stored.relations.iter().chain(ancestors.clone()).map(|name| &name.schema).collect();
         schemas.push(&from.schema);
         schemas.sort();
         schemas.dedup();
@@ -128,7 +145,9 @@ impl Move {
             .map(|(number, schema)| (schema.clone(), format!("vb_restore_{backend}_{number}")))
             .collect();
         let mut moved = Self { from, to, scratch, dropped: Vec::new() };
-        let places = ancestors.rev().filter_map(|name| Some(full_name(&moved.place(stored, &name.schema, &name.name)?, &name.name)));
+        let places = ancestors
+            .rev()
+            .filter_map(|name| Some(full_name(&moved.place(stored, &name.schema, &name.name)?, &name.name)));
         moved.dropped = places.collect();
         moved
     }
@@ -136,7 +155,9 @@ impl Move {
     /// The scratch schema of a relation that the statements make.
     fn place(&self, stored: &StoredSchema, schema: &str, name: &str) -> Option<String> {
         let is = |own: &Name| own.schema == schema && own.name == name;
-        let is_made = is(&self.from) || stored.relations.iter().any(is) || stored.ancestors.iter().any(|ancestor| is(&ancestor.name));
+        let is_made = is(&self.from)
+            || stored.relations.iter().any(is)
+            || stored.ancestors.iter().any(|ancestor| is(&ancestor.name));
         let scratch = self.scratch.iter().find(|(was, _)| is_made && was == schema);
         scratch.map(|(_, name)| name.clone())
     }
