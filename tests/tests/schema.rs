@@ -163,16 +163,14 @@ fn without_a_pg_dump_the_description_serves() -> Result<()> {
 }
 
 #[test]
-fn what_the_schema_needs_and_the_server_lacks_is_named_and_nothing_is_changed() -> Result<()> {
+fn a_table_that_cannot_be_made_as_it_was_is_named_and_nothing_is_changed() -> Result<()> {
     let pair = Pair::new(
-        "CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int); CREATE FUNCTION f() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; \
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1'; \
         CREATE TABLE t (id int DEFAULT f()); INSERT INTO t VALUES (1)",
     )?;
     pair.run("vb-export table t -o t.parquet")?.succeeded()?;
-    pair.target.client()?.batch_execute(
-        "CREATE TYPE f_shell; CREATE SEQUENCE t_taken; ALTER SEQUENCE t_taken RENAME TO other; \
-        CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT ''x'''",
-    )?;
+    // A function of that name is there, but not the one that the default means.
+    pair.target.client()?.batch_execute("CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT 'x' $$")?;
     let run = pair.run("vb-import t.parquet")?.exited(1)?;
     ensure!(
         run.stderr_text().contains("making the schema (CREATE TABLE public.t")
