@@ -7,7 +7,7 @@
 pub(crate) enum Kind {
     /// White space.
     Blank,
-    /// `-- …` or `/* … */`.
+    /// `-- …`, `/* … */`, or a command of psql.
     Comment,
     /// A keyword, or a name without quotes.
     Word,
@@ -60,6 +60,8 @@ fn first_token(rest: &str, first: char) -> (Kind, usize) {
     let begins_word = |letter: char| letter.is_alphabetic() || letter == '_' || !letter.is_ascii();
     match first {
         _ if first.is_whitespace() => (Kind::Blank, run(rest, char::is_whitespace)),
+        // No operator of SQL has a backslash: outside of quotes it begins a command of psql, which takes the rest of its line.
+        '\\' => (Kind::Comment, rest.find('\n').unwrap_or(rest.len())),
         '-' if rest.starts_with("--") => (Kind::Comment, rest.find('\n').unwrap_or(rest.len())),
         '/' if rest.starts_with("/*") => (Kind::Comment, comment(rest)),
         '\'' => (Kind::Text, quoted(rest, '\'', false)),
@@ -125,19 +127,11 @@ fn comment(text: &str) -> usize {
 /// The statements of a plain-text dump that a server can run: without comments, psql's commands and settings of the session.
 #[must_use]
 pub fn statements(dump: &str) -> Vec<String> {
-    let (mut all, mut current, mut depth, mut skipping) = (Vec::new(), String::new(), 0_i32, false);
+    let (mut all, mut current, mut depth) = (Vec::new(), String::new(), 0_i32);
     for token in tokens(dump) {
-        if skipping {
-            skipping = !token.text.contains('\n');
-            continue;
-        }
         match token.kind {
             Kind::Comment => continue,
             Kind::Blank if current.is_empty() => continue,
-            Kind::Other if current.is_empty() && token.text == "\\" => {
-                skipping = true;
-                continue;
-            }
             Kind::Other if token.text == "(" => depth += 1,
             Kind::Other if token.text == ")" => depth -= 1,
             Kind::Other if token.text == ";" && depth == 0 => {
