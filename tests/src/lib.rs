@@ -8,6 +8,7 @@ pub mod chance;
 pub mod command;
 pub mod leftovers;
 pub mod made_store;
+pub mod pair;
 pub mod pipeline;
 pub mod place;
 pub mod servers;

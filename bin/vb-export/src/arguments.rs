@@ -21,6 +21,9 @@ Examples:
   vb-export query 'SELECT * FROM stations' --format csv
   vb-export snapshot -- parallel 'vb-export --shard {}/4 | vb-compress | vb-put' ::: 1 2 3 4";
 
+/// How long a table may stay locked.
+const LOCK_WAIT: &str = "5m";
+
 /// One table or query of PostgreSQL as one stream.
 #[derive(Debug, clap::Parser)]
 #[command(name = "vb-export", version, about, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
@@ -83,6 +86,18 @@ struct Part {
     /// The time column; without it updated_at, else created_at
     #[arg(long, value_name = "COLUMN", global = true)]
     by: Option<String>,
+
+    /// Without the rows of tables that inherit from it
+    #[arg(long, global = true)]
+    only: bool,
+
+    /// Only the rows that row-level security shows to this role, instead of refusing
+    #[arg(long, global = true)]
+    enable_row_security: bool,
+
+    /// How long to try again while another session has locked the table; 5m by default
+    #[arg(long, value_name = "AGE", global = true)]
+    lock_wait: Option<String>,
 
     /// What to step back where running transactions are hidden
     #[arg(long, value_name = "AGE", default_value = "1h", global = true)]
@@ -165,7 +180,19 @@ impl Arguments {
         let snapshot = self.part.snapshot.as_deref().or_else(|| environment.get(variables::VB_SNAPSHOT));
         let snapshot = snapshot.map(Token::parse).transpose()?;
         let row_hash = self.speed.row_hash || environment.get(variables::VB_ROW_HASH) == Some("yes");
-        Ok(Request { selection, format, set, jobs: self.speed.jobs(environment)?, snapshot, row_hash })
+        let lock_wait = self.part.lock_wait.as_deref().or_else(|| environment.get(variables::VB_LOCK_WAIT));
+        let lock_wait = now - watermark::parse_when(lock_wait.unwrap_or(LOCK_WAIT), now)?;
+        Ok(Request {
+            selection,
+            format,
+            set,
+            jobs: self.speed.jobs(environment)?,
+            snapshot,
+            row_hash,
+            lock_wait: lock_wait.to_std().unwrap_or_default(),
+            row_security: self.part.enable_row_security,
+            pg_dump: environment.get(variables::VB_PG_DUMP).map(PathBuf::from),
+        })
     }
 
     /// What to hold, if that is all.
@@ -201,10 +228,10 @@ impl Part {
     /// A query says itself which rows it wants.
     fn of_query(&self, sql: &str) -> Result<Selection> {
         let given = [&self.since, &self.until, &self.range, &self.condition, &self.by, &self.shard];
-        if given.iter().all(|option| option.is_none()) {
+        if given.iter().all(|option| option.is_none()) && !self.only {
             return Ok(Selection::Query(sql.to_owned()));
         }
-        Err(Error::usage("--since, --until, --range, --where, --by and --shard are for tables")
+        Err(Error::usage("--since, --until, --range, --where, --by, --shard and --only are for tables")
             .with_hint("Write the condition into the query."))
     }
 
@@ -213,6 +240,7 @@ impl Part {
         let until = self.until.as_deref().map(|when| watermark::parse_when(when, now)).transpose()?;
         Ok(Selection::Table(Box::new(TablePart {
             name: name.to_owned(),
+            only: self.only,
             since: self.since.as_deref().map(|since| mark(since, now)).transpose()?.flatten(),
             until,
             range: self.range.as_deref().map(watermark::parse_range).transpose()?,

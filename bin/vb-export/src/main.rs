@@ -40,19 +40,23 @@ impl Command for Arguments {
         }
         // First of all the announcement: whoever reads us learns why we failed, and not only that nothing came.
         let mut output = Output::open(session, self.output.as_deref())?;
-        let export = Export::open(&request, &parameters)?;
+        let export = Export::open(&request, &parameters, &mut |words| session.warn(words))?;
         tell(session, &export.plan);
         output.promise(&export.plan.label)?;
         let plan = export.plan.clone();
         let progress = session.progress("exported");
         let exported = export.run(vb_pipe::Counted::new(&mut output, &progress))?;
         drop(progress);
+        for warning in &exported.warnings {
+            session.warn(warning);
+        }
         let mut label = plan.label.clone();
         label.records = Some(exported.records);
         let mut fields = done_fields(&plan, &label, &output);
         if let Some(hash) = &exported.row_hash {
             fields["row_hash"] = hash.sum.clone().into();
         }
+        fields["schema"] = exported.schema.into();
         let done = session.done(&fields, sentence(&label))?;
         output.seal(label, &done)?;
         Ok(done)
@@ -80,7 +84,7 @@ fn tell(session: &Session, plan: &Plan) {
 }
 
 fn dry_run(session: &Session, request: &Request, parameters: &Parameters) -> anyhow::Result<Done> {
-    let export = Export::open(request, parameters)?;
+    let export = Export::open(request, parameters, &mut |words| session.warn(words))?;
     let plan = &export.plan;
     tell(session, plan);
     let fields = json!({

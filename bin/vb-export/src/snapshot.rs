@@ -12,7 +12,7 @@ use vb_core::{Error, Result, naming, watermark};
 use vb_pipe::{Done, Session};
 use vb_postgres::connection::{Parameters, connect};
 use vb_postgres::snapshot::{self, Token};
-use vb_postgres::{catalog, extent};
+use vb_postgres::{catalog, relation};
 
 /// How often to look whether the command has ended.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -45,8 +45,7 @@ impl Holding {
         let mut client = connect(parameters)?;
         let taken = snapshot::begin(&mut client)?;
         for table in self.tables(session.environment()) {
-            let table = catalog::table(&mut client, &table)?;
-            extent::of(&mut client, table.oid, &table.description.quoted_name())?;
+            hold_table(&mut client, &table)?;
         }
         let token = Token { name: taken.token, until: watermark::of_export(&taken.moment, overlap) };
         match self.command.split_first() {
@@ -74,6 +73,17 @@ impl Holding {
         }
         Err(Error::failure(format!("{name} failed ({status})")))
     }
+}
+
+/// Keeps a table, and all that stands below it, from being rewritten as long as the snapshot is held.
+fn hold_table(client: &mut Client, table: &str) -> Result<()> {
+    let oid = catalog::find(client, table)?;
+    let (name, _) = relation::name(client, oid)?;
+    if relation::lock(client, &name, false)? && !relation::was_rewritten(client, oid)? {
+        return Ok(());
+    }
+    Err(Error::unavailable(format!("holding {table}: another session has locked or rewritten it"))
+        .with_hint("Run it again."))
 }
 
 /// Waits for the command's end. If the snapshot ends first, nothing that it still does counts.

@@ -28,6 +28,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = ModeName::Auto)]
     mode: ModeName,
 
+    /// How a missing table is made
+    #[arg(long, value_enum, default_value_t = SchemaName::Auto)]
+    schema: SchemaName,
+
     /// Only rows of these days, both included
     #[arg(long, value_name = "DAY:DAY")]
     range: Option<String>,
@@ -56,6 +60,14 @@ enum ModeName {
     Replace,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum SchemaName {
+    /// As it was, with defaults, constraints, indexes and triggers, if that is in the file
+    Auto,
+    /// From its columns and its primary key alone
+    Description,
+}
+
 impl Arguments {
     /// What is asked for.
     ///
@@ -77,6 +89,7 @@ impl Arguments {
             range: self.range.as_deref().map(watermark::parse_range).transpose()?,
             by: self.by.clone(),
             disable_triggers: self.disable_triggers,
+            by_description: self.schema == SchemaName::Description,
         })
     }
 }

@@ -9,10 +9,10 @@ use input::Whole;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use vb_core::label::{Kind, Label};
-use vb_core::time;
+use vb_core::{Error, ErrorKind, time};
 use vb_pipe::{Command, CommonArguments, Done, Session, cleanup};
 use vb_postgres::connection::Parameters;
-use vb_target::{Identity, Plan, Request, Restore};
+use vb_target::{Identity, LeftOut, Plan, Request, Restore};
 
 fn main() -> ExitCode {
     vb_pipe::main::<Arguments>()
@@ -45,7 +45,7 @@ impl Command for Arguments {
         fields["records_read"] = records_read.into();
         if self.common.dry_run {
             fields["dry_run"] = true.into();
-            fields["statements"] = statements(&plan).into();
+            fields["statements"] = plan.statements().into();
             return Ok(
                 session.done(&fields, format!("would restore up to {records_read} records into {}", plan.table))?
             );
@@ -53,6 +53,7 @@ impl Command for Arguments {
         let progress = session.progress("sent");
         let loaded = restore.run(&|bytes| progress.add(bytes))?;
         drop(progress);
+        let left_out = loaded.left_out.clone();
         for warning in &loaded.warnings {
             session.warn(warning);
         }
@@ -67,6 +68,7 @@ impl Command for Arguments {
             Identity::Identical => fields["identical"] = true.into(),
             Identity::NotCompared(reason) => fields["not_compared"] = (*reason).into(),
         }
+        judge(session, &plan, &mut fields, &left_out)?;
         let identical = if identity == Identity::Identical { "; identical" } else { "" };
         Ok(session.done(&fields, format!("{}{identical}", sentence(&plan, records)))?)
     }
@@ -80,15 +82,31 @@ fn tell(session: &Session, plan: &Plan, label: Option<&Label>) {
         let table = &plan.table;
         session.warn(&format!("this backup is incremental and {table} was empty: it now holds only what changed; restore the full backup first"));
     }
-    for statement in statements(plan) {
+    for statement in plan.statements() {
         session.explain(statement);
     }
 }
 
-/// Everything that is done between BEGIN and COMMIT, but for the sequences.
-fn statements(plan: &Plan) -> Vec<&str> {
-    let before = plan.before.iter().chain(std::iter::once(&plan.copy));
-    before.chain(&plan.merge).chain(&plan.after).map(String::as_str).collect()
+/// What of the schema is missing although all rows are there: named, and a failure of its own kind.
+fn judge(session: &Session, plan: &Plan, fields: &mut Value, left_out: &[LeftOut]) -> anyhow::Result<()> {
+    for left in left_out {
+        session.warn(&format!("left out: {}: {}", left.statement, left.reason));
+    }
+    let missing: Vec<&LeftOut> = left_out.iter().filter(|left| !left.dispensable).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let words = |left: &&LeftOut| json!({ "statement": left.statement, "reason": left.reason });
+    fields["left_out"] = missing.iter().map(words).collect();
+    session.event("restored", fields)?;
+    let message = format!(
+        "restoring {}: every row is there, but {} statements of its schema failed; the first: {}: {}",
+        plan.table,
+        missing.len(),
+        first.statement,
+        first.reason
+    );
+    Err(Error::new(ErrorKind::Partial, message)
+        .with_hint("The rows are committed. Make what is missing by hand when it can be made, such as after the tables that it points at are restored.")
+        .into())
 }
 
 fn fields(request: &Request, plan: &Plan, label: Option<&Label>, size_bytes: u64) -> Value {
@@ -96,6 +114,7 @@ fn fields(request: &Request, plan: &Plan, label: Option<&Label>, size_bytes: u64
         "table": plan.table,
         "mode": plan.mode.name(),
         "created": plan.created,
+        "schema": plan.schema,
         "kind": label.map(|label| label.kind),
         "records_restored": null,
         "records_read": null,

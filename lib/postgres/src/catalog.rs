@@ -1,6 +1,7 @@
 //! What the server knows about a table or a query: its columns, types, key and enums.
 
 use crate::connection::from_postgres;
+use crate::relation::{self, RelationKind};
 use crate::schema::{Column, TableDescription};
 use crate::sql::identifier;
 use crate::types::ColumnType;
@@ -16,9 +17,13 @@ pub struct Table {
     pub description: TableDescription,
     /// Its oid.
     pub oid: u32,
-    /// Whether `COPY name TO` gives every row: a plain table without children.
+    /// What it is.
+    pub kind: RelationKind,
+    /// Whether `COPY name TO` gives every row: a plain table without children, or without their rows.
     pub is_plain: bool,
-    /// Whether policies may hide rows from us.
+    /// Whether rows of tables that inherit from it are left out.
+    pub only: bool,
+    /// Whether policies hide rows from us.
     pub has_row_security: bool,
 }
 
@@ -51,51 +56,57 @@ pub fn server(client: &mut impl GenericClient) -> Result<Server> {
     Ok(Server { version: row.get(0), database: row.get(1), system_identifier })
 }
 
-/// Finds a table by the name that the user gave: as SQL reads it, or else letter by letter.
+/// Finds a table by the name that the user gave: as SQL reads it, or else letter by letter. With `only`, rows of tables that
+/// inherit from it are not meant.
 ///
 /// # Errors
 /// Not found, or a column of a type that is not supported.
-pub fn table(client: &mut impl GenericClient, name: &str) -> Result<Table> {
+pub fn table(client: &mut impl GenericClient, name: &str, only: bool) -> Result<Table> {
     let oid = find(client, name)?;
-    let query = "SELECT n.nspname::text, c.relname::text, c.relkind::text, c.relrowsecurity, \
+    let query = "SELECT n.nspname::text, c.relname::text, c.relkind::text, pg_catalog.row_security_active(c.oid), \
                  EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) \
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
     let row = ask_one(client, query, oid)?;
     let (schema, table, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+    let kind = RelationKind::of(&kind, &format!("{schema}.{table}"))?;
     let columns = columns(client, oid)?;
-    if columns.is_empty() {
-        return Err(Error::usage(format!("the table {schema}.{table} has no columns")));
+    let no_columns = columns.is_empty();
+    let mut names: Vec<String> = columns.iter().map(|column| identifier(&column.name)).collect();
+    if no_columns {
+        names.push(NO_COLUMNS.to_owned());
     }
-    let names: Vec<String> = columns.iter().map(|column| identifier(&column.name)).collect();
     let select = format!("SELECT {} FROM {}.{}", names.join(", "), identifier(&schema), identifier(&table));
     let described = query_columns(client, &select, &format!("{schema}.{table}"))?;
-    let columns = columns.into_iter().zip(described.columns);
-    let columns = columns.map(|(column, described)| Column { column_type: described.column_type, ..column }).collect();
+    let columns = if no_columns {
+        described.columns
+    } else {
+        let columns = columns.into_iter().zip(described.columns);
+        columns.map(|(column, described)| Column { column_type: described.column_type, ..column }).collect()
+    };
     let primary_key = primary_key(client, oid)?;
     Ok(Table {
-        description: TableDescription { schema, table, columns, primary_key, enums: described.enums },
+        description: TableDescription { schema, table, columns, primary_key, enums: described.enums, no_columns },
         oid,
-        is_plain: kind == "r" && !row.get::<_, bool>(4),
+        kind,
+        is_plain: kind == RelationKind::Table && (only || !row.get::<_, bool>(4)),
+        only,
         has_row_security: row.get(3),
     })
 }
+
+/// What is selected from a table that has no columns: a file must have one.
+pub const NO_COLUMNS: &str = "true AS vb_no_columns";
 
 /// The oid of a table by the name that the user gave.
 ///
 /// # Errors
 /// Not found, with the names that are there.
 pub fn find(client: &mut impl GenericClient, name: &str) -> Result<u32> {
-    let literal_name: Vec<String> = name.splitn(2, '.').map(identifier).collect();
-    for candidate in [name.to_owned(), literal_name.join("."), identifier(name)] {
-        // A name that is no identifier at all is an error of the query, not of the connection.
-        let found = client.query_one("SELECT pg_catalog.to_regclass($1)::oid", &[&candidate]);
-        if let Ok(Some(oid)) = found.map(|row| row.get::<_, Option<u32>>(0)) {
-            return Ok(oid);
-        }
-    }
-    Err(Error::not_found(format!("no table {name:?} in this database")).with_hint(
-        "Check the name and the schema (schema.table), the database (PGDATABASE, DATABASE_URL), and that the role may use the schema.",
-    ))
+    relation::find(client, name)?.ok_or_else(|| {
+        Error::not_found(format!("no table {name:?} in this database")).with_hint(
+            "Check the name and the schema (schema.table), the database (PGDATABASE, DATABASE_URL), and that the role may use the schema.",
+        )
+    })
 }
 
 /// The columns as the catalog has them, without how their values are read.

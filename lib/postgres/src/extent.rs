@@ -16,25 +16,14 @@ pub struct Extent {
     pub by_page: bool,
 }
 
-/// The relations whose rows are the table's, in a fixed order. They are locked against being rewritten until the
-/// transaction ends. None for what has no pages of its own, such as a view.
-///
-/// # Errors
-/// `Unavailable` if one of them was rewritten after the snapshot was taken; if the server refuses.
-pub fn of(client: &mut impl GenericClient, oid: u32, name: &str) -> Result<Vec<Extent>> {
-    lock(client, name)?;
-    let step = "reading where the rows lie";
-    let rows = client.query(TREE, &[&oid]).map_err(|cause| from_postgres(step, cause))?;
-    rows.iter().map(extent).collect()
-}
-
-/// A statement that reads nothing, but holds what it names, and all that stands below it, until the transaction ends.
+/// The relations whose rows are the table's, in a fixed order: `only` its own, or also those of its parts and children. None
+/// for what has no pages of its own, such as a view.
 ///
 /// # Errors
 /// If the server refuses.
-pub fn lock(client: &mut impl GenericClient, name: &str) -> Result<()> {
-    let held = client.batch_execute(&format!("SELECT FROM {name} LIMIT 0"));
-    held.map_err(|cause| from_postgres(format!("locking {name}"), cause))
+pub fn of(client: &mut impl GenericClient, oid: u32, only: bool) -> Result<Vec<Extent>> {
+    let rows = client.query(TREE, &[&oid, &only]);
+    rows.map_err(|cause| from_postgres("reading where the rows lie", cause))?.iter().map(extent).collect()
 }
 
 /// Whether the transaction that exported this snapshot keeps the table from being rewritten: then its pages hold the same
@@ -50,15 +39,13 @@ pub fn is_held(client: &mut impl GenericClient, oid: u32, snapshot: &str) -> Res
     Ok(row.map_err(|cause| from_postgres("looking for the snapshot's lock", cause))?.get(0))
 }
 
-/// Partitions of partitions too. From 14 on a range of pages is read without the rest (`Tid Range Scan`). The two numbers of a relation's file differ when it was rewritten since the snapshot: the
-/// first is read with the snapshot, the second as it is now; the first is 0 for a few system tables.
+/// Partitions of partitions too. From 14 on a range of pages is read without the rest (`Tid Range Scan`).
 const TREE: &str = "\
     WITH RECURSIVE tree AS (SELECT $1::oid AS oid \
-     UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid) \
+     UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid WHERE NOT $2) \
     SELECT n.nspname::text, c.relname::text, \
      (COALESCE(pg_catalog.pg_relation_size(c.oid), 0) / current_setting('block_size')::int)::int8, \
-     COALESCE(a.amname = 'heap', false) AND current_setting('server_version_num')::int >= 140000, \
-     c.relfilenode NOT IN (0, COALESCE(pg_catalog.pg_relation_filenode(c.oid), 0)) \
+     COALESCE(a.amname = 'heap', false) AND current_setting('server_version_num')::int >= 140000 \
     FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam \
     WHERE c.relkind IN ('r', 'm', 'f') ORDER BY c.oid";
@@ -72,10 +59,6 @@ const HELD: &str = "\
 
 fn extent(row: &Row) -> Result<Extent> {
     let (schema, table): (String, String) = (row.get(0), row.get(1));
-    if row.get(4) {
-        return Err(Error::unavailable(format!("exporting {schema}.{table}: it was rewritten after the snapshot"))
-            .with_hint("Run it again, at another time than VACUUM FULL, CLUSTER, TRUNCATE or ALTER TABLE."));
-    }
     let pages = u32::try_from(row.get::<_, i64>(2)).map_err(|_| Error::failure("a table has too many pages"))?;
     Ok(Extent { name: format!("{}.{}", identifier(&schema), identifier(&table)), pages, by_page: row.get(3) })
 }

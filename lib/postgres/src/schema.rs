@@ -53,6 +53,9 @@ pub struct TableDescription {
     /// The enum types that columns use, by their printed name, with their labels in order.
     #[serde(default)]
     pub enums: BTreeMap<String, Vec<String>>,
+    /// Whether the table has no columns, so that the file's one column only counts its rows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_columns: bool,
 }
 
 impl TableDescription {

@@ -14,8 +14,9 @@ const APPEARS_WITHIN: Duration = Duration::from_millis(50);
 
 const STEP: &str = "taking a snapshot";
 
-/// Settings of every session that reads a backup. Row security off: to be refused is better than to miss rows.
-pub const SESSION_SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 0; \
+/// Settings of every session that reads a backup. Row security off: to be refused is better than to miss rows. Whoever waits for
+/// a lock may keep others waiting behind it, so that we give up soon and try again.
+pub const SESSION_SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = 0; \
      SET row_security = off; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET extra_float_digits = 3";
 
 /// A snapshot that another process holds, as `vb-export snapshot` prints it: its name and the watermark that goes with it,
@@ -113,6 +114,9 @@ const OLDEST_PREPARED: &str = "SELECT (extract(epoch FROM min(prepared)) * 10000
 /// A standby does not list what runs on its primary; a role without the right does not see others' transactions.
 const HIDDEN: &str = "SELECT pg_is_in_recovery() OR NOT (pg_has_role('pg_read_all_stats', 'USAGE') \
      OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user))";
+
+/// What follows the session's settings where the rows that row-level security shows are enough.
+pub const ROW_SECURITY: &str = "SET row_security = on";
 
 /// The commands by which another connection sees the same moment.
 #[must_use]

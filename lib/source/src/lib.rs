@@ -5,10 +5,13 @@
 
 pub mod export;
 mod in_order;
+mod patience;
+mod pg_dump;
 pub mod pieces;
 pub mod plan;
 pub mod request;
 mod rows;
+mod schema_dump;
 mod text_rows;
 
 pub use export::{Export, Exported};

@@ -6,7 +6,7 @@ use vb_core::label::{Kind, Label, Proof};
 use vb_core::time::Instant;
 use vb_core::watermark::{self, Mark};
 use vb_core::{Error, Result, naming};
-use vb_postgres::catalog::{Server, Table};
+use vb_postgres::catalog::{NO_COLUMNS, Server, Table};
 use vb_postgres::extent::Extent;
 use vb_postgres::schema::TableDescription;
 use vb_postgres::snapshot::Snapshot;
@@ -162,12 +162,13 @@ impl Statements {
         let description = &table.description;
         let name = description.quoted_name();
         let columns: Vec<String> = description.columns.iter().map(|column| identifier(&column.name)).collect();
-        let columns = columns.join(", ");
+        let columns = if description.no_columns { NO_COLUMNS.to_owned() } else { columns.join(", ") };
+        let only = if table.only { "ONLY " } else { "" };
         let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        let select = format!("SELECT {columns} FROM {name}{filter}");
+        let select = format!("SELECT {columns} FROM {only}{name}{filter}");
         // COPY of the table itself is a little faster, but leaves out generated columns and children.
         let has_generated = description.columns.iter().any(|column| column.generated.is_some());
-        let is_itself = table.is_plain && conditions.is_empty() && !has_generated;
+        let is_itself = table.is_plain && conditions.is_empty() && !has_generated && !description.no_columns;
         let copy = if is_itself { format!("{name} ({columns})") } else { format!("({select})") };
         Self { whole: Piece { copy, place: None }, select, columns, name }
     }

@@ -3,6 +3,8 @@
 use crate::pieces::Shard;
 use chrono::TimeDelta;
 use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
 use vb_core::time::Instant;
 use vb_core::watermark::Mark;
 use vb_format::Compression;
@@ -23,6 +25,12 @@ pub struct Request {
     pub snapshot: Option<Token>,
     /// Whether the server hashes the rows, so that a restore can be compared.
     pub row_hash: bool,
+    /// How long to try again while another session has locked the table.
+    pub lock_wait: Duration,
+    /// Whether to take the rows that row-level security shows, instead of refusing where it hides some.
+    pub row_security: bool,
+    /// The `pg_dump` for the schema, where the user chose one.
+    pub pg_dump: Option<PathBuf>,
 }
 
 /// What to read.
@@ -39,6 +47,8 @@ pub enum Selection {
 pub struct TablePart {
     /// Its name as the user wrote it.
     pub name: String,
+    /// Whether rows of tables that inherit from it are left out.
+    pub only: bool,
     /// Where the last export ended: an incremental export. None is a full one.
     pub since: Option<Mark>,
     /// Rows older than this only.

@@ -30,9 +30,10 @@ pub(crate) struct Reading<'plan> {
     pub(crate) description: &'plan TableDescription,
     /// What is exported, for messages.
     pub(crate) name: &'plan str,
-    pub(crate) compression: Compression,
     /// Connections.
     pub(crate) jobs: usize,
+    /// Whether the rows that row-level security shows are enough.
+    pub(crate) row_security: bool,
 }
 
 type Order = InOrder<Group, GroupFactory>;
@@ -40,6 +41,7 @@ type Order = InOrder<Group, GroupFactory>;
 /// Writes all pieces as one Parquet file, whose footer also gets what `metadata` gives. Returns the number of rows.
 pub(crate) fn to_parquet<W: Write + Send>(
     reading: &Reading<'_>,
+    compression: Compression,
     output: W,
     metadata: impl FnOnce() -> Result<Vec<(String, String)>>,
 ) -> Result<u64> {
@@ -47,7 +49,7 @@ pub(crate) fn to_parquet<W: Write + Send>(
     let order = Order::new(reading.pieces.len(), jobs * PIECES_AHEAD);
     let mut sink = ParquetSink::new(output, reading.description.arrow());
     let rows = std::thread::scope(|scope| {
-        let readers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| read_pieces(reading, &order, jobs))).collect();
+        let readers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| read_pieces(reading, compression, &order))).collect();
         let stop = StopUnlessDone::new(&order);
         let written = std::iter::from_fn(|| order.next_group()).try_for_each(|group| sink.append(group));
         if written.is_ok() {
@@ -87,7 +89,7 @@ struct Read {
 }
 
 /// Reads pieces over one connection until none is left.
-fn read_pieces(reading: &Reading<'_>, order: &Order, jobs: usize) -> Result<Read> {
+fn read_pieces(reading: &Reading<'_>, compression: Compression, order: &Order) -> Result<Read> {
     let stop = StopUnlessDone::new(order);
     let during = |error: Error| error.during(format!("exporting {}", reading.name));
     let (mut connection, mut rows) = (None, 0);
@@ -98,7 +100,7 @@ fn read_pieces(reading: &Reading<'_>, order: &Order, jobs: usize) -> Result<Read
         };
         let statement = format!("COPY {} TO STDOUT (FORMAT binary)", reading.pieces[number].copy);
         let stream = open.copy_out(&statement).map_err(during)?;
-        let piece = read_piece(reading, order, jobs, number, Blocks::start(stream)?);
+        let piece = read_piece(reading, compression, order, number, Blocks::start(stream)?);
         let sent = match piece {
             Err(_) if order.is_stopped() => return Ok(Read { rows, stopped: true }),
             piece => piece.map_err(|error| reading.pieces[number].locate(error))?,
@@ -110,15 +112,25 @@ fn read_pieces(reading: &Reading<'_>, order: &Order, jobs: usize) -> Result<Read
     Ok(Read { rows, stopped: false })
 }
 
-fn join_snapshot(reading: &Reading<'_>) -> Result<RawConnection> {
+pub(crate) fn join_snapshot(reading: &Reading<'_>) -> Result<RawConnection> {
     let mut connection = RawConnection::open(reading.parameters)?;
     connection.execute(&snapshot::join(reading.token))?;
+    if reading.row_security {
+        connection.execute(snapshot::ROW_SECURITY)?;
+    }
     Ok(connection)
 }
 
-fn read_piece(reading: &Reading<'_>, order: &Order, jobs: usize, number: usize, blocks: Blocks) -> Result<Sent> {
+fn read_piece(
+    reading: &Reading<'_>,
+    compression: Compression,
+    order: &Order,
+    number: usize,
+    blocks: Blocks,
+) -> Result<Sent> {
     let decoder = CopyDecoder::new(reading.description);
-    let encoding = Encoding { order, number, compression: reading.compression, jobs, schema: decoder.schema() };
+    let encoding =
+        Encoding { order, number, compression, jobs: reading.jobs.min(reading.pieces.len()), schema: decoder.schema() };
     let (sender, batches) = sync_channel(BATCHES_WAITING);
     std::thread::scope(|scope| {
         let decoding = scope.spawn(move || decode(blocks, decoder, &sender));

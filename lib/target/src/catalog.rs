@@ -1,13 +1,16 @@
 //! What the target's server knows about the table that rows go into: whether it is there, and all that decides the restore.
 
 use crate::definition::full_name;
+use crate::presence::{self, Present};
 use postgres::types::ToSql;
 use postgres::{Client, Row};
 use std::collections::BTreeMap;
 use vb_core::{Error, ErrorKind, Result};
 use vb_postgres::catalog;
 use vb_postgres::connection::from_postgres;
+use vb_postgres::relation;
 use vb_postgres::schema::TableDescription;
+use vb_postgres::stored_schema::StoredSchema;
 
 const STEP: &str = "reading the target's catalog";
 
@@ -25,6 +28,8 @@ pub(crate) struct Target {
     pub(crate) enums: BTreeMap<String, Option<Vec<String>>>,
     /// The schemas that the restore needs and that are not there.
     pub(crate) missing_schemas: Vec<String>,
+    /// Which of the stored objects, and which of the stored ancestors, are there.
+    pub(crate) present: Present,
 }
 
 /// A table that is there.
@@ -33,6 +38,8 @@ pub(crate) struct Existing {
     pub(crate) columns: Vec<TargetColumn>,
     pub(crate) primary_key: Vec<String>,
     pub(crate) has_rows: bool,
+    /// Tables that inherit from it, whose rows show among its own.
+    pub(crate) children: Vec<String>,
     /// Foreign keys of other tables that point at it.
     pub(crate) referenced_by: Vec<String>,
     /// Its own triggers that run.
@@ -128,14 +135,21 @@ pub(crate) fn inspect(
     target: &mut Target,
     oid: Option<u32>,
     description: Option<&TableDescription>,
+    stored: Option<&StoredSchema>,
 ) -> Result<()> {
     if let Some(oid) = oid {
         target.existing = Some(existing(client, &full_name(&target.schema, &target.table), oid)?);
     }
     let mut schemas = vec![target.schema.clone()];
+    if let Some(stored) = stored.filter(|_| oid.is_none()) {
+        target.present = presence::of(client, stored)?;
+        let own = description.is_some_and(|table| table.schema == target.schema && table.table == target.table);
+        let ancestors = stored.ancestors.iter().map(|ancestor| &ancestor.name);
+        schemas.extend(stored.relations.iter().chain(ancestors).filter(|_| own).map(|name| name.schema.clone()));
+    }
     for name in description.into_iter().flat_map(|description| description.enums.keys()) {
         let labels = enum_labels(client, name)?;
-        if labels.is_none() {
+        if labels.is_none() && stored.is_none() {
             let row =
                 client.query_one("SELECT parse_ident($1)", &[name]).map_err(|cause| from_postgres(STEP, cause))?;
             let mut parts: Vec<String> = row.get(0);
@@ -144,17 +158,19 @@ pub(crate) fn inspect(
         }
         target.enums.insert(name.clone(), labels);
     }
+    schemas.sort();
     schemas.dedup();
     let query = "SELECT name FROM unnest($1::text[]) AS wanted (name) \
                  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = wanted.name)";
     target.missing_schemas = ask(client, query, &[&schemas])?.iter().map(|row| row.get(0)).collect();
-    target.missing_schemas.dedup();
     Ok(())
 }
 
 fn existing(client: &mut Client, name: &str, oid: u32) -> Result<Existing> {
+    let children = relation::children(client, oid)?;
+    let only = if children.is_empty() { "" } else { "ONLY " };
     let has_rows =
-        ask(client, &format!("SELECT EXISTS (SELECT FROM {name})"), &[])?.first().is_some_and(|row| row.get(0));
+        ask(client, &format!("SELECT EXISTS (SELECT FROM {only}{name})"), &[])?.first().is_some_and(|row| row.get(0));
     let column = |row: &Row| TargetColumn {
         name: row.get(0),
         type_name: row.get(1),
@@ -168,6 +184,7 @@ fn existing(client: &mut Client, name: &str, oid: u32) -> Result<Existing> {
         columns: ask(client, COLUMNS, &[&oid])?.iter().map(column).collect(),
         primary_key: ask(client, PRIMARY_KEY, &[&oid])?.iter().map(|row| row.get(0)).collect(),
         has_rows,
+        children,
         referenced_by: ask(client, REFERENCED_BY, &[&oid])?.iter().map(|row| row.get(0)).collect(),
         triggers: ask(client, TRIGGERS, &[&oid])?.iter().map(trigger).collect(),
     })

@@ -18,6 +18,15 @@ pub(crate) struct Sent {
 pub(crate) fn into_existing(file: &ParquetFile, target: &Target, existing: &Existing) -> Result<Vec<Sent>> {
     let table = format!("{}.{}", target.schema, target.table);
     let mut sent = Vec::new();
+    if file.description().is_some_and(|description| description.no_columns) {
+        return match existing.columns.first() {
+            None => Ok(sent),
+            Some(column) => {
+                Err(Error::usage(format!("the table {table} has a column {:?}, the file has none", column.name))
+                    .with_hint("Nothing was changed. Name another table with --table."))
+            }
+        };
+    }
     for (index, field) in file.schema().fields().iter().enumerate() {
         let column = existing.columns.iter().find(|column| column.name == *field.name()).ok_or_else(|| {
             Error::usage(format!("the table {table} has no column {:?}, which the file has", field.name()))
@@ -52,7 +61,8 @@ pub(crate) fn into_new(file: &ParquetFile, description: &TableDescription) -> Re
     if names != description.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>() {
         return Err(Error::integrity(format!("reading {}: its columns are not those that it describes", file.name())));
     }
-    let written = description.columns.iter().enumerate().filter(|(_, column)| column.generated.is_none());
+    let written = description.columns.iter().enumerate();
+    let written = written.filter(|(_, column)| column.generated.is_none() && !description.no_columns);
     Ok(written.map(|(index, column)| Sent { name: column.name.clone(), index }).collect())
 }
 

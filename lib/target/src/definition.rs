@@ -16,7 +16,7 @@ pub(crate) fn create_enum(printed_name: &str, labels: &[String]) -> String {
 
 /// The table without its key, which is built faster when the rows are there.
 pub(crate) fn create_table(name: &str, description: &TableDescription) -> String {
-    let columns: Vec<String> = description.columns.iter().map(column).collect();
+    let columns: Vec<String> = description.columns.iter().filter(|_| !description.no_columns).map(column).collect();
     format!("CREATE TABLE {name} ({})", columns.join(", "))
 }
 

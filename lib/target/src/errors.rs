@@ -1,7 +1,8 @@
 //! What the server's refusals of a restore mean, beyond what they mean everywhere.
 
+use crate::plan::Plan;
 use postgres::error::SqlState;
-use vb_core::Error;
+use vb_core::{Error, ErrorKind};
 use vb_postgres::connection::from_postgres;
 
 /// The error for a statement of a restore into this table.
@@ -22,6 +23,18 @@ pub(crate) fn refused(step: &str, cause: postgres::Error) -> Error {
         }
         _ => error,
     }
+}
+
+/// The error for a statement that makes the table.
+pub(crate) fn not_made(step: &str, plan: &Plan, statement: &str, cause: postgres::Error) -> Error {
+    let error = refused(step, cause);
+    if plan.schema != Some("dump") || error.kind() == ErrorKind::Unavailable {
+        return error;
+    }
+    let begins: String = statement.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(80).collect();
+    error.during(format!("making the schema ({begins} …)")).with_hint(
+        "Nothing was changed. Make what is missing, or make the table from its columns and its key alone with --schema description.",
+    )
 }
 
 /// The error that a COPY's writer met while it sent rows.

@@ -11,6 +11,7 @@ use std::fs::File;
 use vb_core::{Error, Result};
 use vb_postgres::row_hash::{self, RowHash};
 use vb_postgres::schema::{self, TableDescription};
+use vb_postgres::stored_schema::{SCHEMA_KEY, StoredSchema};
 
 /// Rows in a batch, at most.
 const BATCH_ROWS: usize = 8 << 10;
@@ -25,6 +26,7 @@ pub struct ParquetFile {
     metadata: ArrowReaderMetadata,
     description: Option<TableDescription>,
     row_hash: Option<RowHash>,
+    stored: Option<StoredSchema>,
     rows: u64,
 }
 
@@ -46,8 +48,9 @@ impl ParquetFile {
             )));
         }
         let description = ours(footer, schema::METADATA_KEY, name, "description of the table")?;
+        let stored = ours(footer, SCHEMA_KEY, name, "schema")?;
         let row_hash = ours(footer, row_hash::METADATA_KEY, name, "hash of the rows")?;
-        Ok(Self { file, name: name.to_owned(), metadata, description, row_hash, rows })
+        Ok(Self { file, name: name.to_owned(), metadata, description, row_hash, stored, rows })
     }
 
     /// What it is to people.
@@ -78,6 +81,12 @@ impl ParquetFile {
     #[must_use]
     pub fn row_hash(&self) -> Option<&RowHash> {
         self.row_hash.as_ref()
+    }
+
+    /// How that table was made, if that travelled with it.
+    #[must_use]
+    pub fn stored(&self) -> Option<&StoredSchema> {
+        self.stored.as_ref()
     }
 
     /// The number of its row groups.

@@ -3,12 +3,15 @@
 use crate::catalog::{Existing, Target};
 use crate::columns::{self, Sent};
 use crate::definition::{add_primary_key, create_enum, create_table, full_name, list};
+use crate::optional::Optional;
 use crate::parquet_file::ParquetFile;
 use crate::request::{Mode, ModeChoice, Request};
+use crate::schema::{self, Move};
 use crate::selection::Selection;
 use vb_core::{Error, Result};
 use vb_postgres::schema::TableDescription;
 use vb_postgres::sql::identifier;
+use vb_postgres::stored_schema::StoredSchema;
 
 /// Where rows wait before they are merged.
 const STAGING: &str = "pg_temp.vb_import_rows";
@@ -32,6 +35,12 @@ pub struct Plan {
     pub merge: Option<String>,
     /// What follows when all rows are in the table.
     pub after: Vec<String>,
+    /// What follows then, each on its own: what cannot be made is left out and named.
+    pub(crate) optional: Vec<Optional>,
+    /// How the table was made: `dump` or `description`; none where it was there.
+    pub schema: Option<&'static str>,
+    /// Where a table waits that gets its name in the end.
+    pub(crate) moved: Option<Move>,
     /// What people should know.
     pub warnings: Vec<String>,
     /// The time column by which rows are chosen, if they are.
@@ -64,10 +73,13 @@ pub(crate) fn of(request: &Request, file: &ParquetFile, target: &Target) -> Resu
         mode: Mode::Insert,
         created: target.existing.is_none(),
         starts_from_nothing: target.existing.as_ref().is_none_or(|existing| !existing.has_rows),
-        before: create_types(target, file.description()),
+        before: if target.existing.is_none() { create_types(target, file) } else { Vec::new() },
         copy: String::new(),
         merge: None,
         after: Vec::new(),
+        optional: Vec::new(),
+        schema: None,
+        moved: None,
         warnings,
         by: selection.as_ref().map(|selection| selection.column.clone()),
         sent: Vec::new(),
@@ -77,31 +89,74 @@ pub(crate) fn of(request: &Request, file: &ParquetFile, target: &Target) -> Resu
     };
     match (&target.existing, file.description()) {
         (Some(existing), _) => plan.into_existing(request, file, target, existing),
-        (None, Some(description)) => plan.into_new(request, file, description),
+        (None, Some(description)) => plan.into_new(request, file, target, description),
         (None, None) => Err(Error::failure("planning the restore: there is no table and no description of one")),
     }
 }
 
-/// Schemas and enums that are missing.
-fn create_types(target: &Target, description: Option<&TableDescription>) -> Vec<String> {
+/// Schemas and types that are missing.
+fn create_types(target: &Target, file: &ParquetFile) -> Vec<String> {
     let schemas = target.missing_schemas.iter().map(|schema| format!("CREATE SCHEMA {}", identifier(schema)));
-    let enums = description.into_iter().flat_map(|description| &description.enums);
-    let missing = enums.filter(|(name, _)| target.enums.get(*name).is_some_and(Option::is_none));
-    schemas.chain(missing.map(|(name, labels)| create_enum(name, labels))).collect()
+    let types = match file.stored() {
+        Some(stored) => schema::missing_objects(stored, target),
+        None => {
+            let enums = file.description().into_iter().flat_map(|description| &description.enums);
+            let missing = enums.filter(|(name, _)| target.enums.get(*name).is_some_and(Option::is_none));
+            missing.map(|(name, labels)| create_enum(name, labels)).collect()
+        }
+    };
+    schemas.chain(types).collect()
 }
 
 impl Plan {
-    fn into_new(mut self, request: &Request, file: &ParquetFile, description: &TableDescription) -> Result<Self> {
+    /// Every statement between BEGIN and COMMIT that is known beforehand, in order.
+    #[must_use]
+    pub fn statements(&self) -> Vec<&str> {
+        let before = self.before.iter().chain(std::iter::once(&self.copy));
+        let after = self.after.iter().chain(self.optional.iter().map(|optional| &optional.statement));
+        before.chain(&self.merge).chain(after).map(String::as_str).collect()
+    }
+
+    fn into_new(
+        mut self,
+        request: &Request,
+        file: &ParquetFile,
+        target: &Target,
+        description: &TableDescription,
+    ) -> Result<Self> {
         self.sent = columns::into_new(file, description)?;
         self.mode = match request.mode {
             ModeChoice::Auto => Mode::Insert,
             ModeChoice::Chosen(mode) => mode,
         };
-        self.before.push(create_table(&self.target, description));
-        // Made in this transaction, so that nobody can see the rows before they are frozen.
-        self.copy = self.copy_into("(FORMAT binary, FREEZE)");
-        self.after.extend(add_primary_key(&self.target, description));
+        match file.stored().filter(|stored| stored.has_dump() && !request.by_description) {
+            Some(stored) => self.as_it_was(stored, description, target),
+            None => self.as_described(file.stored(), description),
+        }
+        // Made in this transaction, so that nobody can see the rows before they are frozen; parts are not frozen through their parent.
+        let frozen = self.schema != Some("dump") || file.stored().is_some_and(|stored| !stored.partitioned);
+        self.copy = self.copy_into(if frozen { "(FORMAT binary, FREEZE)" } else { "(FORMAT binary)" });
         Ok(self)
+    }
+
+    /// By the statements that a dump wrote.
+    fn as_it_was(&mut self, stored: &StoredSchema, description: &TableDescription, target: &Target) {
+        let steps = schema::steps(stored, description, target);
+        self.schema = Some("dump");
+        self.before.extend(steps.before);
+        self.destination = steps.destination;
+        self.after.extend(steps.after);
+        self.optional = steps.optional;
+        self.moved = steps.moved;
+        self.warnings.extend(steps.warnings);
+    }
+
+    /// By its columns and its key.
+    fn as_described(&mut self, stored: Option<&StoredSchema>, description: &TableDescription) {
+        self.schema = Some("description");
+        self.before.push(create_table(&self.target, description));
+        self.after.extend(stored.into_iter().flat_map(|stored| schema::set_sequences(stored, &self.target)));
+        self.after.extend(add_primary_key(&self.target, description));
     }
 
     fn into_existing(
@@ -112,6 +167,12 @@ impl Plan {
         existing: &Existing,
     ) -> Result<Self> {
         self.sent = columns::into_existing(file, target, existing)?;
+        if let (Some(child), Some(_)) =
+            (existing.children.first(), file.stored().and_then(|stored| stored.children.first()))
+        {
+            return Err(Error::conflict(format!("the file holds rows of tables that inherit from {}, and {child} does here too, so they would be there twice", self.table))
+                .with_hint("Nothing was changed. Restore into another table with --table, or export with --only."));
+        }
         self.mode = match request.mode {
             ModeChoice::Chosen(mode) => mode,
             ModeChoice::Auto if !existing.has_rows => Mode::Insert,
@@ -129,7 +190,10 @@ impl Plan {
     }
 
     fn copy_into(&self, options: &str) -> String {
-        format!("COPY {} ({}) FROM STDIN {options}", self.destination, self.sent_names())
+        match self.sent_names() {
+            none if none.is_empty() => format!("COPY {} FROM STDIN {options}", self.destination),
+            names => format!("COPY {} ({names}) FROM STDIN {options}", self.destination),
+        }
     }
 
     fn sent_names(&self) -> String {
@@ -198,7 +262,9 @@ impl Plan {
             ));
         }
         self.before.push(format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.target));
-        self.before.push(format!("DELETE FROM {}", self.target));
+        // Rows of tables that inherit from it are not its own.
+        let only = if existing.children.is_empty() { "" } else { "ONLY " };
+        self.before.push(format!("DELETE FROM {only}{}", self.target));
         Ok(())
     }
 

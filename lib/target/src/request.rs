@@ -16,6 +16,8 @@ pub struct Request {
     pub by: Option<String>,
     /// Whether the table's own triggers stay quiet.
     pub disable_triggers: bool,
+    /// Whether a missing table is made from its description, even where the file holds the statements that made it.
+    pub by_description: bool,
 }
 
 /// What becomes of rows that are there, as asked for.

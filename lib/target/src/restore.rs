@@ -1,11 +1,12 @@
 //! Does what was planned: one transaction, from the first definition to the last sequence.
 
-use crate::errors::refused;
+use crate::errors::{not_made, refused};
+use crate::optional::{self, LeftOut};
 use crate::oracle::{self, Identity};
 use crate::parquet_file::ParquetFile;
 use crate::plan::{self, Plan};
 use crate::request::Request;
-use crate::{catalog, rows, sequences};
+use crate::{catalog, moving, rows, sequences};
 use postgres::Client;
 use vb_core::{Error, Result};
 use vb_postgres::connection::{Parameters, connect, from_postgres};
@@ -29,6 +30,8 @@ pub struct Loaded {
     pub records_read: u64,
     /// The rows that were restored: all, or those of the wanted days.
     pub records_restored: u64,
+    /// What of the schema could not be made here.
+    pub left_out: Vec<LeftOut>,
     /// What people should know.
     pub warnings: Vec<String>,
     /// Whether the rows are what they were at the source.
@@ -44,10 +47,11 @@ impl Restore {
         let mut client = connect(parameters)?;
         let step = "beginning the restore";
         client.batch_execute(SESSION_SETTINGS).map_err(|cause| from_postgres(step, cause))?;
+        client.batch_execute("SET lock_timeout = '10s'").map_err(|cause| from_postgres(step, cause))?;
         let (mut target, oid) = catalog::locate(&mut client, request.table.as_deref(), file.description())?;
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
         client.batch_execute(begin).map_err(|cause| from_postgres(step, cause))?;
-        catalog::inspect(&mut client, &mut target, oid, file.description())?;
+        catalog::inspect(&mut client, &mut target, oid, file.description(), file.stored())?;
         let plan = plan::of(request, &file, &target)?;
         Ok(Self { plan, client, file })
     }
@@ -59,7 +63,7 @@ impl Restore {
     pub fn run(mut self, passed: &(dyn Fn(u64) + Sync)) -> Result<Loaded> {
         let step = format!("restoring {}", self.plan.table);
         for statement in &self.plan.before {
-            self.client.batch_execute(statement).map_err(|cause| refused(&step, cause))?;
+            self.client.batch_execute(statement).map_err(|cause| not_made(&step, &self.plan, statement, cause))?;
         }
         let encoder = self.encoder()?;
         let counts = rows::copy(&mut self.client, &self.file, &self.plan, &encoder, passed)?;
@@ -76,9 +80,14 @@ impl Restore {
         for statement in &self.plan.after {
             self.client.batch_execute(statement).map_err(|cause| refused(&step, cause))?;
         }
+        let left_out = optional::run(&mut self.client, &step, &self.plan.optional)?;
+        if let Some(moved) = &self.plan.moved {
+            moving::out_of_scratch(&mut self.client, &step, moved)?;
+        }
         let warnings = sequences::advance(&mut self.client, &self.plan)?;
         let identity = oracle::check(&mut self.client, &self.plan, &self.file)?;
-        Ok(Loaded { client: self.client, records_read: counts.read, records_restored: counts.sent, warnings, identity })
+        let (records_read, records_restored) = (counts.read, counts.sent);
+        Ok(Loaded { client: self.client, records_read, records_restored, left_out, warnings, identity })
     }
 
     /// The encoder for the types that the server itself names.

@@ -23,9 +23,18 @@ impl Held {
     /// # Errors
     /// What the script said, when it could not be started or ended before it was ready.
     pub(super) fn start(name: &str) -> Result<Self> {
+        Self::start_with(name, &[])
+    }
+
+    /// The same with variables for the script.
+    ///
+    /// # Errors
+    /// As [`Held::start`].
+    pub(super) fn start_with(name: &str, variables: &[(&str, &str)]) -> Result<Self> {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("servers").join(name);
         let mut script = Command::new(&path)
             .arg("--hold")
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -25,6 +25,22 @@ impl Postgres {
         Held::start("postgres").map(|held| Self { held })
     }
 
+    /// A server of this major version, as `scripts/setup` installs it; the caller's own.
+    ///
+    /// # Errors
+    /// What the script said, when the server did not start.
+    pub fn start_major(major: u32) -> Result<Self> {
+        Held::start_with("postgres", &[("VB_TEST_POSTGRES", &major.to_string())]).map(|held| Self { held })
+    }
+
+    /// The folder of the server's programs.
+    ///
+    /// # Errors
+    /// When the script did not name it.
+    pub fn programs(&self) -> Result<&Path> {
+        self.held.variable("VB_TEST_PG_BIN").map(Path::new)
+    }
+
     /// The server that all tests of this binary share.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod client;
 mod error;
 mod host;
 mod keywords;
+mod libpq;
 mod parameters;
 mod password_file;
 mod raw;

@@ -1,5 +1,6 @@
 //! `sslmode` and the certificates: what libpq would demand of the server, as a rustls configuration.
 
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,6 +107,29 @@ impl TlsSettings {
             .or_else(|| default("postgresql.crt").filter(|path| path.exists()));
         let key = settings.get("sslkey").map(PathBuf::from).or_else(|| default("postgresql.key"));
         Ok(Self { mode, roots, client: certificate.zip(key) })
+    }
+
+    /// The same settings as libpq reads them from the environment.
+    pub(super) fn libpq_environment(&self) -> Vec<(&'static str, OsString)> {
+        let mode = match self.mode {
+            Mode::Disable => "disable",
+            Mode::Allow => "allow",
+            Mode::Prefer => "prefer",
+            Mode::Require => "require",
+            Mode::VerifyCa => "verify-ca",
+            Mode::VerifyFull => "verify-full",
+        };
+        let mut all = vec![("PGSSLMODE", OsString::from(mode))];
+        match &self.roots {
+            Roots::System => all.push(("PGSSLROOTCERT", "system".into())),
+            Roots::Named(path) | Roots::Default(Some(path)) => all.push(("PGSSLROOTCERT", path.into())),
+            Roots::Default(None) => {}
+        }
+        if let Some((certificate, key)) = &self.client {
+            all.push(("PGSSLCERT", certificate.into()));
+            all.push(("PGSSLKEY", key.into()));
+        }
+        all
     }
 }
 
