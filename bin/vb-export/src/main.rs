@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use vb_core::time;
 use vb_pipe::{Command, CommonArguments, Done, Output, Session};
 use vb_postgres::connection::Parameters;
+use vb_postgres::schema::Column;
 use vb_source::plan::{Plan, since_words};
 use vb_source::{Export, Request};
 
@@ -93,7 +94,17 @@ fn done_fields(plan: &Plan, label: &vb_core::label::Label, output: &Output) -> s
         "records_exported": label.records,
         "size_bytes": output.digest().bytes(),
         "sha256": output.digest().sha256(),
+        "fidelity": fidelity(plan),
     })
+}
+
+/// How many columns are stored exactly, and what is said of the others.
+fn fidelity(plan: &Plan) -> serde_json::Value {
+    let columns = &plan.description.columns;
+    let inexact = plan.description.inexact();
+    let exact = columns.len() - inexact.clone().count();
+    let of_column = |column: &Column| json!({ "column": column.name, "as": column.fidelity, "why": column.why });
+    json!({ "exact_columns": exact, "others": inexact.map(of_column).collect::<Vec<_>>() })
 }
 
 fn sentence(label: &vb_core::label::Label) -> String {

@@ -81,6 +81,15 @@ impl<W: Write + Send> ParquetSink<W> {
         }
     }
 
+    /// Lets the footer carry this too, which was not known at the beginning.
+    pub fn say(&mut self, key: &str, value: String) {
+        let pair = KeyValue::new(key.to_owned(), value);
+        match &mut self.stage {
+            Stage::Writing(writer) => writer.append_key_value_metadata(pair),
+            Stage::Sampling { .. } | Stage::Broken => self.metadata.push(pair),
+        }
+    }
+
     /// Writes the rest and the footer, and gives the output back.
     ///
     /// # Errors

@@ -4,12 +4,16 @@
 //! connection of our own, because one message a row through an async client costs three times the processor time.
 #![forbid(unsafe_code)]
 
+pub mod aside;
 pub mod catalog;
 pub mod connection;
 pub mod copy_out;
 pub mod decode;
 pub mod encode;
+pub mod fidelity;
 pub mod fields;
+pub mod measure;
+pub mod resolve;
 pub mod schema;
 pub mod snapshot;
 pub mod sql;

@@ -16,7 +16,8 @@ const STEP: &str = "taking a snapshot";
 
 /// Settings of every session that reads a backup. Row security off: to be refused is better than to miss rows.
 pub const SESSION_SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 0; \
-     SET row_security = off; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET extra_float_digits = 3";
+     SET row_security = off; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET extra_float_digits = 3; \
+     SET IntervalStyle = 'postgres'; SET xmloption = 'content'; SET array_nulls = on";
 
 /// A held snapshot. It ends with the client's transaction.
 #[derive(Debug, Clone)]

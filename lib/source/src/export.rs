@@ -8,6 +8,7 @@ use std::io::Write;
 use vb_core::{Error, Result};
 use vb_postgres::catalog;
 use vb_postgres::connection::{Parameters, RawConnection, connect_narrowed, from_postgres};
+use vb_postgres::measure;
 use vb_postgres::snapshot::{self, Snapshot};
 
 /// An export that is planned, its snapshot held.
@@ -37,7 +38,7 @@ impl Export {
         let (mut client, parameters) = connect_narrowed(parameters)?;
         let snapshot = snapshot::begin(&mut client)?;
         let server = catalog::server(&mut client)?;
-        let plan = match &request.selection {
+        let mut plan = match &request.selection {
             Selection::Table(part) => {
                 let table = catalog::table(&mut client, &part.name)?;
                 plan::of_table(request, part, &table, &server, &snapshot)?
@@ -47,6 +48,13 @@ impl Export {
                 plan::of_query(request, query, description, &server)
             }
         };
+        if let Format::Parquet(_) = request.format {
+            // A query is not run twice: it may take long, and give other rows the second time.
+            if let Selection::Table(_) = &request.selection {
+                measure::measure(&mut client, &mut plan.description, &plan.select)?;
+            }
+            plan = plan.printed();
+        }
         Ok(Self { plan, parameters, format: request.format, snapshot, client })
     }
 

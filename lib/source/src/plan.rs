@@ -32,6 +32,17 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
+impl Plan {
+    /// The same rows, with the text of columns that the server prints.
+    #[must_use]
+    pub fn printed(self) -> Self {
+        match self.description.selected_from(&self.select) {
+            Some(selected) => Self { copy: format!("({selected})"), ..self },
+            None => self,
+        }
+    }
+}
+
 /// Plans the export of a table.
 ///
 /// # Errors

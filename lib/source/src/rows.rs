@@ -5,6 +5,7 @@ use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use vb_core::{Error, Result};
 use vb_format::parquet_sink::{Compression, ParquetSink};
+use vb_postgres::aside::{ASIDE_KEY, Gathered};
 use vb_postgres::connection::CopyOut;
 use vb_postgres::copy_out::Blocks;
 use vb_postgres::decode::CopyDecoder;
@@ -33,15 +34,23 @@ pub(crate) fn to_parquet<W: Write + Send>(
         drop(batches);
         let decoded =
             decoding.join().unwrap_or_else(|_| Err(Error::failure("decoding rows: the thread ended unexpectedly")));
-        encoded?;
+        let asides = encoded?;
         let rows = decoded?;
+        if let Some(asides) = asides.footer()? {
+            sink.say(ASIDE_KEY, asides);
+        }
         sink.finish()?.flush().map_err(|cause| Error::io("writing the output", cause))?;
         Ok(rows)
     })
 }
 
-fn encode<W: Write + Send>(batches: &Receiver<RecordBatch>, sink: &mut ParquetSink<W>) -> Result<()> {
-    batches.iter().try_for_each(|batch| sink.write(batch))
+fn encode<W: Write + Send>(batches: &Receiver<RecordBatch>, sink: &mut ParquetSink<W>) -> Result<Gathered> {
+    let mut asides = Gathered::default();
+    batches.iter().try_for_each(|batch| {
+        asides.take(&batch)?;
+        sink.write(batch)
+    })?;
+    Ok(asides)
 }
 
 /// Decodes every block, and demands as many rows as the server says it sent.

@@ -5,9 +5,11 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{KeyValue, RowGroupMetaData};
+use serde::de::DeserializeOwned;
 use std::fs::File;
 use vb_core::{Error, Result};
+use vb_postgres::aside::{ASIDE_KEY, Aside};
 use vb_postgres::schema::{METADATA_KEY, TableDescription};
 
 /// Rows in a batch, at most.
@@ -22,6 +24,7 @@ pub struct ParquetFile {
     name: String,
     metadata: ArrowReaderMetadata,
     description: Option<TableDescription>,
+    asides: Vec<Aside>,
     rows: u64,
 }
 
@@ -42,13 +45,10 @@ impl ParquetFile {
                 "reading {name}: its footer says {rows} rows, its row groups {in_groups}"
             )));
         }
-        let values = footer.key_value_metadata().into_iter().flatten();
-        let text = values.filter(|pair| pair.key == METADATA_KEY).find_map(|pair| pair.value.as_deref());
-        let description = text.map(serde_json::from_str).transpose();
-        let description = description.map_err(|cause| {
-            Error::integrity(format!("reading {name}: its description of the table is broken: {cause}"))
-        })?;
-        Ok(Self { file, name: name.to_owned(), metadata, description, rows })
+        let values = footer.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
+        let description = value(name, values, METADATA_KEY, "its description of the table")?;
+        let asides = value(name, values, ASIDE_KEY, "what it keeps aside")?.unwrap_or_default();
+        Ok(Self { file, name: name.to_owned(), metadata, description, asides, rows })
     }
 
     /// What it is to people.
@@ -73,6 +73,12 @@ impl ParquetFile {
     #[must_use]
     pub fn description(&self) -> Option<&TableDescription> {
         self.description.as_ref()
+    }
+
+    /// Values that its columns do not hold.
+    #[must_use]
+    pub fn asides(&self) -> &[Aside] {
+        &self.asides
     }
 
     /// The number of its row groups.
@@ -101,6 +107,13 @@ impl ParquetFile {
         Error::integrity(format!("reading {}: {}", self.name, one_line(cause)))
             .with_hint("The file is damaged: fetch it again, or restore an older backup. Nothing was changed.")
     }
+}
+
+/// What the footer has under a key, or none.
+fn value<T: DeserializeOwned>(name: &str, values: &[KeyValue], key: &str, what: &str) -> Result<Option<T>> {
+    let text = values.iter().filter(|pair| pair.key == key).find_map(|pair| pair.value.as_deref());
+    let value = text.map(serde_json::from_str).transpose();
+    value.map_err(|cause| Error::integrity(format!("reading {name}: {what} is broken: {cause}")))
 }
 
 /// As many rows as fit into a batch, by what the values take when they are no longer encoded.

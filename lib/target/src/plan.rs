@@ -98,8 +98,14 @@ impl Plan {
             ModeChoice::Chosen(mode) => mode,
         };
         self.before.push(create_table(&self.target, description));
-        // Made in this transaction, so that nobody can see the rows before they are frozen.
-        self.copy = self.copy_into("(FORMAT binary, FREEZE)");
+        if self.has_parsed() {
+            self.wait();
+            self.merge = Some(self.insert_waiting(""));
+            self.copy = self.copy_into("(FORMAT binary)");
+        } else {
+            // Made in this transaction, so that nobody can see the rows before they are frozen.
+            self.copy = self.copy_into("(FORMAT binary, FREEZE)");
+        }
         self.after.extend(add_primary_key(&self.target, description));
         Ok(self)
     }
@@ -123,6 +129,10 @@ impl Plan {
             Mode::Upsert => self.merge_by_key(existing)?,
             Mode::Replace => self.empty(existing)?,
         }
+        if self.merge.is_none() && self.has_parsed() {
+            self.wait();
+            self.merge = Some(self.insert_waiting(""));
+        }
         self.copy = self.copy_into("(FORMAT binary)");
         self.quiet(request, existing);
         Ok(self)
@@ -134,6 +144,29 @@ impl Plan {
 
     fn sent_names(&self) -> String {
         list(self.sent.iter().map(|sent| sent.name.as_str()))
+    }
+
+    /// Whether the server has to read values from their text, for which rows must wait beside the table.
+    fn has_parsed(&self) -> bool {
+        self.sent.iter().any(|sent| sent.parsed_as.is_some())
+    }
+
+    /// The rows are sent into a table of their own.
+    fn wait(&mut self) {
+        let columns: Vec<String> = self.sent.iter().map(Sent::waiting).collect();
+        self.before.push(format!(
+            "CREATE TEMPORARY TABLE {STAGING} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA",
+            columns.join(", "),
+            self.target
+        ));
+        self.destination = STAGING.to_owned();
+    }
+
+    /// The statement that takes the rows from there into the target.
+    fn insert_waiting(&self, on_conflict: &str) -> String {
+        let values: Vec<String> = self.sent.iter().map(Sent::read).collect();
+        let (target, names, values) = (&self.target, self.sent_names(), values.join(", "));
+        format!("INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {STAGING}{on_conflict}")
     }
 
     /// Rows wait in a table of their own, and are then merged in one statement.
@@ -173,16 +206,9 @@ impl Plan {
         } else {
             format!("UPDATE SET {}", assignments.join(", "))
         };
-        let (names, key) = (self.sent_names(), list(key.iter().map(String::as_str)));
-        self.before.push(format!(
-            "CREATE TEMPORARY TABLE {STAGING} ON COMMIT DROP AS SELECT {names} FROM {} WITH NO DATA",
-            self.target
-        ));
-        self.destination = STAGING.to_owned();
-        self.merge = Some(format!(
-            "INSERT INTO {} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {STAGING} ON CONFLICT ({key}) DO {action}",
-            self.target
-        ));
+        let key = list(key.iter().map(String::as_str));
+        self.wait();
+        self.merge = Some(self.insert_waiting(&format!(" ON CONFLICT ({key}) DO {action}")));
         Ok(())
     }
 
