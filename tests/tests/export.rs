@@ -82,7 +82,7 @@ fn the_status_line_says_what_is_text_and_why() {
     let source = Source::of(sql).unwrap();
     let run = source.line("vb-export table odd -o odd.parquet").run().unwrap().succeeded().unwrap();
     let fidelity = &run.event("vb-export", "done").unwrap()["fidelity"];
-    assert_eq!(fidelity["exact_columns"], 2, "{fidelity}");
+    assert_eq!((&fidelity["exact_columns"], &fidelity["values_aside"]), (&2.into(), &1.into()), "{fidelity}");
     let others: Vec<String> = fidelity["others"]
         .as_array()
         .unwrap()

@@ -11,7 +11,7 @@ use vb_pipe::{Command, CommonArguments, Done, Output, Session};
 use vb_postgres::connection::Parameters;
 use vb_postgres::schema::Column;
 use vb_source::plan::{Plan, since_words};
-use vb_source::{Export, Request};
+use vb_source::{Export, Format, Request};
 
 fn main() -> ExitCode {
     vb_pipe::main::<Arguments>()
@@ -48,7 +48,11 @@ impl Command for Arguments {
         drop(progress);
         let mut label = plan.label.clone();
         label.records = Some(exported.records);
-        let done = session.done(&done_fields(&plan, &label, &output), sentence(&label))?;
+        let mut fields = done_fields(&plan, &label, &output);
+        if let Format::Parquet(_) = request.format {
+            fields["fidelity"] = fidelity(&plan, exported.kept_aside);
+        }
+        let done = session.done(&fields, sentence(&label))?;
         output.seal(label, &done)?;
         Ok(done)
     }
@@ -94,17 +98,16 @@ fn done_fields(plan: &Plan, label: &vb_core::label::Label, output: &Output) -> s
         "records_exported": label.records,
         "size_bytes": output.digest().bytes(),
         "sha256": output.digest().sha256(),
-        "fidelity": fidelity(plan),
     })
 }
 
 /// How many columns are stored exactly, and what is said of the others.
-fn fidelity(plan: &Plan) -> serde_json::Value {
+fn fidelity(plan: &Plan, kept_aside: u64) -> serde_json::Value {
     let columns = &plan.description.columns;
     let inexact = plan.description.inexact();
     let exact = columns.len() - inexact.clone().count();
     let of_column = |column: &Column| json!({ "column": column.name, "as": column.fidelity, "why": column.why });
-    json!({ "exact_columns": exact, "others": inexact.map(of_column).collect::<Vec<_>>() })
+    json!({ "exact_columns": exact, "others": inexact.map(of_column).collect::<Vec<_>>(), "values_aside": kept_aside })
 }
 
 fn sentence(label: &vb_core::label::Label) -> String {

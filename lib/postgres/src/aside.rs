@@ -84,6 +84,12 @@ impl Gathered {
         Ok(())
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.asides.len() as u64
+    }
+
     /// What the footer says under [`ASIDE_KEY`]; none where nothing is aside.
     ///
     /// # Errors

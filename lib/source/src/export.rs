@@ -26,6 +26,8 @@ pub struct Export {
 pub struct Exported {
     /// Rows.
     pub records: u64,
+    /// Values that the types of their columns cannot hold, and the footer does.
+    pub kept_aside: u64,
 }
 
 impl Export {
@@ -72,14 +74,14 @@ impl Export {
         let stream = connection
             .copy_out(&statement)
             .map_err(|error| error.during(format!("exporting {}", self.plan.label.source.name)))?;
-        let records = match self.format {
+        let exported = match self.format {
             Format::Parquet(compression) => rows::to_parquet(stream, &self.plan.description, compression, output)?,
-            format => text_rows::write(stream, format, &mut output)?,
+            format => Exported { records: text_rows::write(stream, format, &mut output)?, kept_aside: 0 },
         };
         // The snapshot was held until here: had it gone, so would have the rows' common moment.
         self.client.batch_execute("COMMIT").map_err(|cause| from_postgres("ending the export", cause))?;
         self.check_snapshot()?;
-        Ok(Exported { records })
+        Ok(exported)
     }
 
     fn check_snapshot(&self) -> Result<()> {

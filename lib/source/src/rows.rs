@@ -1,5 +1,6 @@
 //! Rows as Parquet: the socket is read, rows are decoded, and columns are encoded, on a thread each.
 
+use crate::export::Exported;
 use arrow_array::RecordBatch;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -14,13 +15,13 @@ use vb_postgres::schema::{METADATA_KEY, TableDescription};
 /// Batches that may wait for the encoder.
 const BATCHES_WAITING: usize = 2;
 
-/// Writes the rows of a COPY as one Parquet file. Returns their number.
+/// Writes the rows of a COPY as one Parquet file.
 pub(crate) fn to_parquet<W: Write + Send>(
     stream: CopyOut,
     description: &TableDescription,
     compression: Compression,
     output: W,
-) -> Result<u64> {
+) -> Result<Exported> {
     let blocks = Blocks::start(stream)?;
     let decoder = CopyDecoder::new(description);
     let table =
@@ -35,12 +36,12 @@ pub(crate) fn to_parquet<W: Write + Send>(
         let decoded =
             decoding.join().unwrap_or_else(|_| Err(Error::failure("decoding rows: the thread ended unexpectedly")));
         let asides = encoded?;
-        let rows = decoded?;
+        let exported = Exported { records: decoded?, kept_aside: asides.count() };
         if let Some(asides) = asides.footer()? {
             sink.say(ASIDE_KEY, asides);
         }
         sink.finish()?.flush().map_err(|cause| Error::io("writing the output", cause))?;
-        Ok(rows)
+        Ok(exported)
     })
 }
 

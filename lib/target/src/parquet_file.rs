@@ -1,5 +1,6 @@
 //! A Parquet file: its footer, the description of the table that it came from, and its row groups one after the other.
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -8,6 +9,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, RowGroupMetaData};
 use serde::de::DeserializeOwned;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use vb_core::{Error, Result};
 use vb_postgres::aside::{ASIDE_KEY, Aside};
 use vb_postgres::schema::{METADATA_KEY, TableDescription};
@@ -36,7 +38,8 @@ impl ParquetFile {
     pub fn open(file: File, name: &str) -> Result<Self> {
         // The writer's own Arrow types would bring kinds of arrays that no column of a table needs.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|cause| without_footer(name, &cause))?;
+        let loaded = contained(|| ArrowReaderMetadata::load(&file, options));
+        let metadata = loaded.map_err(|cause| without_footer(name, &cause))?;
         let footer = metadata.metadata().file_metadata();
         let rows = u64::try_from(footer.num_rows()).unwrap_or_default();
         let in_groups: i64 = metadata.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).sum();
@@ -91,14 +94,16 @@ impl ParquetFile {
     ///
     /// # Errors
     /// If the group cannot be read.
-    pub fn group(&self, index: usize) -> Result<ParquetRecordBatchReader> {
+    pub fn group(&self, index: usize) -> Result<Batches> {
         let file = self.file.try_clone().map_err(|cause| Error::io(format!("reading {}", self.name), cause))?;
-        let rows = batch_rows(self.metadata.metadata().row_group(index));
-        ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-            .with_row_groups(vec![index])
-            .with_batch_size(rows)
-            .build()
-            .map_err(|cause| self.broken(&cause))
+        let open = || {
+            let rows = batch_rows(self.metadata.metadata().row_group(index));
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_row_groups(vec![index])
+                .with_batch_size(rows)
+                .build()
+        };
+        contained(open).map(|reader| Batches(Some(reader))).map_err(|cause| self.broken(&cause))
     }
 
     /// The error for rows that cannot be read.
@@ -107,6 +112,28 @@ impl ParquetFile {
         Error::integrity(format!("reading {}: {}", self.name, one_line(cause)))
             .with_hint("The file is damaged: fetch it again, or restore an older backup. Nothing was changed.")
     }
+}
+
+/// The rows of one group.
+pub struct Batches(Option<ParquetRecordBatchReader>);
+
+impl Iterator for Batches {
+    type Item = std::result::Result<RecordBatch, ParquetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.0.as_mut()?;
+        let next = contained(|| reader.next().transpose().map_err(ParquetError::from));
+        if next.is_err() {
+            self.0 = None;
+        }
+        next.transpose()
+    }
+}
+
+/// The parser panics on some damaged files, about one in two hundred: that is damage like any other, and no fault of ours.
+fn contained<T>(parse: impl FnOnce() -> std::result::Result<T, ParquetError>) -> std::result::Result<T, ParquetError> {
+    let damaged = |_| Err(ParquetError::General("its parts contradict each other".to_owned()));
+    catch_unwind(AssertUnwindSafe(parse)).unwrap_or_else(damaged)
 }
 
 /// What the footer has under a key, or none.
