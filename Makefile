@@ -9,7 +9,7 @@ COMMANDS = $(notdir $(wildcard bin/*))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build test chaos check lint fence demo bench backup incremental restore verify install env-example clean
+.PHONY: help setup build test chaos fuzz check lint fence demo bench backup incremental restore verify install env-example clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -35,6 +35,10 @@ test: setup build lint ## run all tests, against real servers
 
 chaos: setup build ## kill the stages of the pipes at random moments, 200 times on each store and in each direction
 	VB_SOAK_ROUNDS=200 cargo test --release --package vb-tests --test soak
+
+fuzz: ## feed ten million damaged COPY streams and a million damaged Parquet files to the decoders
+	VB_FUZZ_INPUTS=10000000 cargo test --release --package vb-postgres --test fuzz -- --nocapture
+	VB_FUZZ_INPUTS=1000000 cargo test --release --package vb-target --test fuzz -- --nocapture
 
 demo: ## see a backup and its restore, on a throw-away server
 	@scripts/setup demo

@@ -11,8 +11,9 @@ use std::process::ExitCode;
 use vb_core::time;
 use vb_pipe::{Command, CommonArguments, Done, Output, Session};
 use vb_postgres::connection::Parameters;
+use vb_postgres::schema::Column;
 use vb_source::plan::{Plan, since_words};
-use vb_source::{Export, Request};
+use vb_source::{Export, Format, Request};
 
 fn main() -> ExitCode {
     vb_pipe::main::<Arguments>()
@@ -57,6 +58,9 @@ impl Command for Arguments {
             fields["row_hash"] = hash.sum.clone().into();
         }
         fields["schema"] = exported.schema.into();
+        if let Format::Parquet(_) = request.format {
+            fields["fidelity"] = fidelity(&plan, exported.kept_aside);
+        }
         let done = session.done(&fields, sentence(&label))?;
         output.seal(label, &done)?;
         Ok(done)
@@ -116,6 +120,15 @@ fn done_fields(plan: &Plan, label: &vb_core::label::Label, output: &Output) -> s
         "size_bytes": output.digest().bytes(),
         "sha256": output.digest().sha256(),
     })
+}
+
+/// How many columns are stored exactly, and what is said of the others.
+fn fidelity(plan: &Plan, kept_aside: u64) -> serde_json::Value {
+    let columns = &plan.description.columns;
+    let inexact = plan.description.inexact();
+    let exact = columns.len() - inexact.clone().count();
+    let of_column = |column: &Column| json!({ "column": column.name, "as": column.fidelity, "why": column.why });
+    json!({ "exact_columns": exact, "others": inexact.map(of_column).collect::<Vec<_>>(), "values_aside": kept_aside })
 }
 
 fn sentence(label: &vb_core::label::Label) -> String {

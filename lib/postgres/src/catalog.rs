@@ -2,9 +2,9 @@
 
 use crate::connection::from_postgres;
 use crate::relation::{self, RelationKind};
+use crate::resolve::Resolver;
 use crate::schema::{Column, TableDescription};
 use crate::sql::identifier;
-use crate::types::ColumnType;
 use postgres::types::{Kind, Type};
 use postgres::{GenericClient, Row};
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ pub fn server(client: &mut impl GenericClient) -> Result<Server> {
 /// inherit from it are not meant.
 ///
 /// # Errors
-/// Not found, or a column of a type that is not supported.
+/// Not found.
 pub fn table(client: &mut impl GenericClient, name: &str, only: bool) -> Result<Table> {
     let oid = find(client, name)?;
     let query = "SELECT n.nspname::text, c.relname::text, c.relkind::text, pg_catalog.row_security_active(c.oid), \
@@ -77,12 +77,12 @@ pub fn table(client: &mut impl GenericClient, name: &str, only: bool) -> Result<
     }
     let select = format!("SELECT {} FROM {}.{}", names.join(", "), identifier(&schema), identifier(&table));
     let described = query_columns(client, &select, &format!("{schema}.{table}"))?;
-    let columns = if no_columns {
-        described.columns
-    } else {
-        let columns = columns.into_iter().zip(described.columns);
-        columns.map(|(column, described)| Column { column_type: described.column_type, ..column }).collect()
+    let stored = |(column, described): (Column, Column)| match described.column_type {
+        Some(column_type) => column.stored_as(column_type),
+        None => column,
     };
+    let columns =
+        if no_columns { described.columns } else { columns.into_iter().zip(described.columns).map(stored).collect() };
     let primary_key = primary_key(client, oid)?;
     Ok(Table {
         description: TableDescription { schema, table, columns, primary_key, enums: described.enums, no_columns },
@@ -127,7 +127,7 @@ pub fn columns(client: &mut impl GenericClient, oid: u32) -> Result<Vec<Column>>
         not_null: row.get(2),
         identity: row.get(3),
         generated: row.get(4),
-        column_type: None,
+        ..Column::default()
     };
     Ok(rows.iter().map(column).collect())
 }
@@ -144,20 +144,15 @@ fn primary_key(client: &mut impl GenericClient, oid: u32) -> Result<Vec<String>>
 /// What a query gives. `name` names it in errors.
 ///
 /// # Errors
-/// If the query is refused, or gives a type that is not supported.
+/// If the query is refused.
 pub fn query_columns(client: &mut impl GenericClient, query: &str, name: &str) -> Result<TableDescription> {
     let statement = client.prepare(query).map_err(|cause| from_postgres(format!("preparing {name}"), cause))?;
     let mut description = TableDescription::default();
     for column in statement.columns() {
         let type_name = type_name(client, column.type_(), column.type_modifier())?;
         note_enum(client, column.type_(), &mut description.enums)?;
-        let column_type = ColumnType::of(column.type_(), column.type_modifier());
-        if column_type.is_none() {
-            return Err(Error::failure(format!("exporting {name}: column {:?} has the type {type_name}, which is not supported yet", column.name()))
-                .with_hint(format!("Export it as text: vb-export query 'SELECT …, {0}::text AS {0} FROM …', or the whole table with --format jsonl or csv.", column.name())));
-        }
-        let name = column.name().to_owned();
-        let plain = Column { name, type_name, not_null: false, identity: None, generated: None, column_type };
+        let column_type = Resolver::new(client).column_type(column.type_().oid(), column.type_modifier())?;
+        let plain = Column { name: column.name().to_owned(), type_name, ..Column::default() }.stored_as(column_type);
         description.columns.push(plain);
     }
     Ok(description)
@@ -168,20 +163,21 @@ fn type_name(client: &mut impl GenericClient, postgres: &Type, modifier: i32) ->
     Ok(row.map_err(|cause| from_postgres("reading the types", cause))?.get(0))
 }
 
-/// Notes the labels of an enum, or of the enum that an array is made of.
+/// Notes the labels of an enum, also of one that the type is made of.
 fn note_enum(
     client: &mut impl GenericClient,
     postgres: &Type,
     enums: &mut BTreeMap<String, Vec<String>>,
 ) -> Result<()> {
-    let element = match postgres.kind() {
-        Kind::Array(element) => element,
-        _ => postgres,
-    };
-    if let Kind::Enum(labels) = element.kind() {
-        enums.insert(type_name(client, element, -1)?, labels.clone());
+    match postgres.kind() {
+        Kind::Enum(labels) => {
+            enums.insert(type_name(client, postgres, -1)?, labels.clone());
+            Ok(())
+        }
+        Kind::Array(of) | Kind::Domain(of) | Kind::Range(of) | Kind::Multirange(of) => note_enum(client, of, enums),
+        Kind::Composite(fields) => fields.iter().try_for_each(|field| note_enum(client, field.type_(), enums)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn ask_one(client: &mut impl GenericClient, query: &str, oid: u32) -> Result<Row> {

@@ -3,11 +3,12 @@
 //! The format is in the PostgreSQL manual under COPY, "Binary Format": a signature, flags, an extension; then for each row
 //! the number of fields and each field as a length and its bytes; at the end -1.
 
+use crate::aside::Asides;
 use crate::fields::{Fields, Place};
 use crate::schema::TableDescription;
 use crate::types::Decoder;
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::SchemaRef;
 use vb_core::{Error, Result};
 
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
@@ -32,6 +33,7 @@ pub struct CopyDecoder {
     rows_before: u64,
     batch_rows: usize,
     batch_bytes: usize,
+    asides: Asides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,7 @@ impl CopyDecoder {
             rows_before: 0,
             batch_rows: 0,
             batch_bytes: 0,
+            asides: Asides::default(),
         }
     }
 
@@ -126,7 +129,8 @@ impl CopyDecoder {
             self.decode(rest, located.rows)?;
             used += located.bytes;
             self.batch_rows += located.rows;
-            self.batch_bytes += located.bytes;
+            let decoded: usize = self.columns.iter().map(|(_, decoder)| decoder.size_bytes()).sum();
+            self.batch_bytes = decoded.max(self.batch_bytes + located.bytes);
             if located.ended {
                 self.state = Stage::Ended;
             }
@@ -169,12 +173,21 @@ impl CopyDecoder {
 
     fn decode(&mut self, block: &[u8], rows: usize) -> Result<()> {
         for (index, (column, decoder)) in self.columns.iter_mut().enumerate() {
-            let places = &self.places[index * ROWS_AT_ONCE..][..rows];
-            decoder.append(&Fields::new(block, places)).map_err(|bad| {
-                let row = self.rows_before + (self.batch_rows + bad.row) as u64 + 1;
-                let value = Fields::new(block, &places[bad.row..]).iter().next().flatten();
-                refusal(&self.name, column, row, &bad.why, value)
-            })?;
+            let mut places = &self.places[index * ROWS_AT_ONCE..][..rows];
+            let mut before = self.batch_rows;
+            // What its type cannot hold is kept aside, and NULL in its column.
+            while let Err(bad) = decoder.append(&Fields::new(block, places)) {
+                let row = before + bad.row;
+                let value = Fields::new(block, &places[bad.row..]).iter().next().flatten().unwrap_or_default();
+                if !self.asides.keep(column, row, bad.why.clone(), value) {
+                    return Err(refusal(&self.name, column, self.rows_before + row as u64 + 1, &bad.why, Some(value)));
+                }
+                decoder.truncate(row);
+                let taken = decoder.append(&Fields::new(block, &[Place { offset: 0, length: -1 }]));
+                taken.map_err(|bad| refusal(&self.name, column, self.rows_before + row as u64 + 1, &bad.why, None))?;
+                places = &places[bad.row + 1..];
+                before = row + 1;
+            }
         }
         Ok(())
     }
@@ -191,7 +204,8 @@ impl CopyDecoder {
                 .map_err(|bad| refusal(&self.name, column, self.rows_before + bad.row as u64 + 1, &bad.why, None))?;
             arrays.push(array);
         }
-        let batch = batch(&self.schema, arrays, self.batch_rows)
+        let schema = self.asides.schema(&self.schema)?;
+        let batch = batch(&schema, arrays, self.batch_rows)
             .map_err(|cause| Error::failure(format!("decoding {}: {cause}", self.name)))?;
         self.rows_before += self.batch_rows as u64;
         (self.batch_rows, self.batch_bytes) = (0, 0);
@@ -209,9 +223,12 @@ fn batch(
     arrays: Vec<ArrayRef>,
     rows: usize,
 ) -> std::result::Result<RecordBatch, arrow_schema::ArrowError> {
-    debug_assert!(arrays.iter().zip(schema.fields()).all(|(array, field)| {
-        array.data_type() == field.data_type() || matches!(field.data_type(), DataType::List(_))
-    }));
+    debug_assert!(
+        arrays
+            .iter()
+            .zip(schema.fields())
+            .all(|(array, field)| { array.data_type() == field.data_type() || field.data_type().is_nested() })
+    );
     let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(schema.clone(), arrays, &options)
 }
@@ -263,6 +280,6 @@ fn refusal(table: &str, column: &str, row: u64, why: &str, value: Option<&[u8]>)
     let message =
         format!("exporting {table}: column {column:?}, row {row}: the value{} {why}", shown.unwrap_or_default());
     Error::failure(message).with_hint(format!(
-        "Nothing was changed silently. Export the column as text, for example: vb-export query 'SELECT …, {column}::text AS {column} FROM {table}'."
+        "The file has room for a few such values only. Export the column as text, for example: vb-export query 'SELECT …, {column}::text AS {column} FROM {table}'."
     ))
 }

@@ -3,9 +3,12 @@
 //! Each column of a batch gets an encoder of its own, chosen from the array's type and the target column's; rows are then
 //! written one after the other. What the target would round or cut is refused here, because the server would not say so.
 
+use crate::aside::Aside;
 use crate::types::ColumnType;
 use arrow_array::{Array, ArrayRef, new_empty_array};
+use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
+use std::collections::BTreeMap;
 use vb_core::{Error, Result};
 
 /// The signature, no flags, and an extension of no bytes.
@@ -27,6 +30,30 @@ pub trait Encoder {
 /// An encoder that borrows its batch.
 pub type BoxedEncoder<'batch> = Box<dyn Encoder + 'batch>;
 
+/// Values that `write` appends, given their row; NULLs apart.
+struct Values<'batch, F> {
+    nulls: Option<&'batch NullBuffer>,
+    write: F,
+}
+
+impl<F: Fn(usize, &mut Vec<u8>) -> std::result::Result<(), String>> Encoder for Values<'_, F> {
+    fn write(&self, row: usize, out: &mut Vec<u8>) -> std::result::Result<(), String> {
+        if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
+            out.extend_from_slice(&(-1_i32).to_be_bytes());
+            return Ok(());
+        }
+        (self.write)(row, out)
+    }
+}
+
+/// An encoder of this array, of which `write` appends the field of a row that is not NULL.
+pub(crate) fn values<'batch>(
+    array: &'batch dyn Array,
+    write: impl Fn(usize, &mut Vec<u8>) -> std::result::Result<(), String> + 'batch,
+) -> BoxedEncoder<'batch> {
+    Box::new(Values { nulls: array.nulls(), write })
+}
+
 /// Whether values of this Arrow type can become values of this type.
 #[must_use]
 pub fn fits(data_type: &DataType, column_type: &ColumnType) -> bool {
@@ -38,13 +65,46 @@ pub fn fits(data_type: &DataType, column_type: &ColumnType) -> bool {
 pub struct CopyEncoder {
     table: String,
     columns: Vec<(String, ColumnType)>,
+    /// By column and row of the file: values that their arrays do not hold.
+    asides: BTreeMap<(usize, u64), Vec<u8>>,
+}
+
+/// A column some of whose values stand elsewhere.
+struct WithAsides<'batch> {
+    array: BoxedEncoder<'batch>,
+    asides: BTreeMap<usize, &'batch [u8]>,
+}
+
+impl Encoder for WithAsides<'_> {
+    fn write(&self, row: usize, out: &mut Vec<u8>) -> std::result::Result<(), String> {
+        match self.asides.get(&row) {
+            Some(value) => field(value, out),
+            None => self.array.write(row, out),
+        }
+    }
 }
 
 impl CopyEncoder {
     /// An encoder of rows that are made of these columns; `table` names them in errors.
     #[must_use]
     pub fn new(table: String, columns: Vec<(String, ColumnType)>) -> Self {
-        Self { table, columns }
+        Self { table, columns, asides: BTreeMap::new() }
+    }
+
+    /// The same, with values that the file keeps aside.
+    ///
+    /// # Errors
+    /// A value that is none of its column's type.
+    pub fn with_asides(mut self, asides: &[Aside]) -> Result<Self> {
+        for aside in asides {
+            // A column that is not restored needs none.
+            let Some(index) = self.columns.iter().position(|(name, _)| *name == aside.column) else { continue };
+            let mut value = aside.value.clone();
+            let adopted = self.columns[index].1.adopt(&mut value);
+            adopted.map_err(|why| self.refusal(&aside.column, aside.row + 1, &why))?;
+            self.asides.insert((index, aside.row), value);
+        }
+        Ok(self)
     }
 
     /// Appends these rows of a batch, whose first row is the `rows_before`th of the file, and hands over every full block.
@@ -59,7 +119,7 @@ impl CopyEncoder {
         out: &mut Vec<u8>,
         full: &mut dyn FnMut(&mut Vec<u8>) -> Result<()>,
     ) -> Result<u64> {
-        let encoders = self.encoders(arrays)?;
+        let encoders = self.encoders(arrays, rows_before)?;
         let count = i16::try_from(encoders.len()).map_err(|_| Error::failure("restoring: too many columns"))?;
         let mut written = 0;
         for row in rows {
@@ -75,13 +135,26 @@ impl CopyEncoder {
         Ok(written)
     }
 
-    fn encoders<'batch>(&self, arrays: &'batch [ArrayRef]) -> Result<Vec<BoxedEncoder<'batch>>> {
-        let pairs = self.columns.iter().zip(arrays);
-        let encoders = pairs.map(|((column, column_type), array)| {
-            column_type.encoder(array).ok_or_else(|| {
+    fn encoders<'batch>(
+        &'batch self,
+        arrays: &'batch [ArrayRef],
+        rows_before: u64,
+    ) -> Result<Vec<BoxedEncoder<'batch>>> {
+        let pairs = self.columns.iter().zip(arrays).enumerate();
+        let encoders = pairs.map(|(index, ((column, column_type), array))| {
+            let encoder = column_type.encoder(array).ok_or_else(|| {
                 let found = array.data_type();
                 Error::failure(format!("restoring {}: column {column:?} cannot be made from {found}", self.table))
-            })
+            })?;
+            let rows = (index, rows_before)..(index, rows_before + array.len() as u64);
+            let asides = self.asides.range(rows).map(|((_, row), value)| (row - rows_before, value.as_slice()));
+            let asides: BTreeMap<usize, &[u8]> =
+                asides.filter_map(|(row, value)| Some((usize::try_from(row).ok()?, value))).collect();
+            if asides.is_empty() {
+                Ok(encoder)
+            } else {
+                Ok(Box::new(WithAsides { array: encoder, asides }) as BoxedEncoder<'batch>)
+            }
         });
         encoders.collect()
     }
@@ -98,11 +171,6 @@ pub(crate) fn field(bytes: &[u8], out: &mut Vec<u8>) -> std::result::Result<(), 
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(bytes);
     Ok(())
-}
-
-/// Appends a NULL.
-pub(crate) fn null(out: &mut Vec<u8>) {
-    out.extend_from_slice(&(-1_i32).to_be_bytes());
 }
 
 /// Appends a value that `write` writes, and puts its length before it.

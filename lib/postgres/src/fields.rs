@@ -50,6 +50,12 @@ impl<'block> Fields<'block> {
         self.block
     }
 
+    /// Where one of these values begins in the block.
+    #[must_use]
+    pub fn offset_of(&self, value: &[u8]) -> usize {
+        (value.as_ptr() as usize).saturating_sub(self.block.as_ptr() as usize)
+    }
+
     /// The values in row order; none is NULL.
     pub fn iter(&self) -> impl Iterator<Item = Option<&'block [u8]>> {
         let block = self.block;

@@ -4,6 +4,7 @@
 //! connection of our own, because one message a row through an async client costs three times the processor time.
 #![forbid(unsafe_code)]
 
+pub mod aside;
 pub mod catalog;
 pub mod connection;
 pub mod copy_out;
@@ -11,9 +12,12 @@ pub mod decode;
 pub mod dependencies;
 pub mod encode;
 pub mod extent;
+pub mod fidelity;
 pub mod fields;
+pub mod measure;
 pub mod relation;
 pub mod relocate;
+pub mod resolve;
 pub mod row_hash;
 pub mod schema;
 pub mod script;

@@ -3,7 +3,8 @@
 //! The description travels in the Parquet footer under the key [`METADATA_KEY`], as JSON, so that an import can make the
 //! table as it was.
 
-use crate::sql::identifier;
+use crate::fidelity::Fidelity;
+use crate::sql::{identifier, printed};
 use crate::types::{ColumnType, Scalar};
 use arrow_schema::{DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 pub const METADATA_KEY: &str = "vb.table";
 
 /// A column as PostgreSQL describes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// Its name.
     pub name: String,
@@ -31,6 +32,15 @@ pub struct Column {
     /// The expression of a generated column: computed again on import, so never written there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generated: Option<String>,
+    /// In which form the file holds its values.
+    #[serde(default)]
+    pub fidelity: Fidelity,
+    /// Why they are not in Parquet's own type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Whether the server printed them, so that it must also read them back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub printed: bool,
     /// How its values are read; absent in a description that was read from a file.
     #[serde(skip)]
     pub column_type: Option<ColumnType>,
@@ -58,7 +68,44 @@ pub struct TableDescription {
     pub no_columns: bool,
 }
 
+impl Column {
+    /// The same column, its values stored as this type says.
+    #[must_use]
+    pub fn stored_as(self, column_type: ColumnType) -> Self {
+        let (fidelity, why) = column_type.fidelity();
+        let printed = matches!(column_type, ColumnType::Printed(_));
+        Self { fidelity, why, printed, column_type: Some(column_type), ..self }
+    }
+}
+
 impl TableDescription {
+    /// The columns that are not stored exactly: in which form, and why.
+    pub fn inexact(&self) -> impl Iterator<Item = &Column> + Clone {
+        self.columns.iter().filter(|column| !column.fidelity.is_exact())
+    }
+
+    /// These rows as COPY BINARY must send them, with the text of the columns that the server prints; none if no column is.
+    /// The query's columns may have any names, or none.
+    #[must_use]
+    pub fn selected_from(&self, query: &str) -> Option<String> {
+        let select = |(index, column): (usize, &Column)| {
+            let name = numbered(index);
+            if column.printed { printed(&name) } else { name }
+        };
+        let selected = || self.columns.iter().enumerate().map(select).collect::<Vec<_>>().join(", ");
+        self.columns
+            .iter()
+            .any(|column| column.printed)
+            .then(|| format!("SELECT {} FROM {}", selected(), self.rows_of(query)))
+    }
+
+    /// A query as a source of rows whose columns have the names of [`numbered`].
+    #[must_use]
+    pub fn rows_of(&self, query: &str) -> String {
+        let names: Vec<String> = (0..self.columns.len()).map(numbered).collect();
+        format!("({query}) AS vb_rows ({})", names.join(", "))
+    }
+
     /// `schema.table` for people, or `query`.
     #[must_use]
     pub fn full_name(&self) -> String {
@@ -98,6 +145,12 @@ impl TableDescription {
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }
+}
+
+/// The name of a column by its place, whatever its own may be.
+#[must_use]
+pub fn numbered(index: usize) -> String {
+    format!("vb_{index}")
 }
 
 /// A field whose extension type tells Parquet that text is JSON and sixteen bytes are a UUID.

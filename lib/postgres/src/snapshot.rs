@@ -17,7 +17,8 @@ const STEP: &str = "taking a snapshot";
 /// Settings of every session that reads a backup. Row security off: to be refused is better than to miss rows. Whoever waits for
 /// a lock may keep others waiting behind it, so that we give up soon and try again.
 pub const SESSION_SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = 0; \
-     SET row_security = off; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET extra_float_digits = 3";
+     SET row_security = off; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET extra_float_digits = 3; \
+     SET IntervalStyle = 'postgres'; SET xmloption = 'content'; SET array_nulls = on";
 
 /// A snapshot that another process holds, as `vb-export snapshot` prints it: its name and the watermark that goes with it,
 /// such as `00000003-0000001B-1@2026-11-21T03:15:00.123456Z`.

@@ -15,6 +15,13 @@ pub fn literal(text: &str) -> String {
     if quoted.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
+/// An expression as its type's own output function prints it. The detour by `bpchar`, to which hardly any type has a cast
+/// of its own, keeps casts to text out of the way that print something else, such as that of regclass; nothing is padded.
+#[must_use]
+pub fn printed(expression: &str) -> String {
+    format!("{expression}::pg_catalog.bpchar")
+}
+
 /// A time as a `timestamptz`, to the microsecond.
 #[must_use]
 pub fn timestamptz(at: Instant) -> String {

@@ -14,6 +14,7 @@ use vb_core::{Error, Result};
 use vb_postgres::catalog::{self, Table};
 use vb_postgres::connection::{Parameters, connect_narrowed, from_postgres};
 use vb_postgres::extent::{self, Extent};
+use vb_postgres::measure;
 use vb_postgres::relation;
 use vb_postgres::row_hash::{self, RowHash};
 use vb_postgres::snapshot::{self, Snapshot};
@@ -44,6 +45,8 @@ pub struct Exported {
     pub schema: Option<&'static str>,
     /// What people should know.
     pub warnings: Vec<String>,
+    /// Values that the types of their columns cannot hold, and the footer does.
+    pub kept_aside: u64,
 }
 
 impl Export {
@@ -56,7 +59,7 @@ impl Export {
         let (mut client, parameters) = connect_narrowed(parameters)?;
         let (snapshot, locked) = locked_snapshot(&mut client, request, warn)?;
         let server = catalog::server(&mut client)?;
-        let (plan, schema) = match &request.selection {
+        let (mut plan, schema) = match &request.selection {
             Selection::Table(part) => {
                 let table = catalog::table(&mut client, &part.name, part.only)?;
                 if table.oid != locked {
@@ -84,6 +87,13 @@ impl Export {
                 (plan::of_query(request, query, description, &server), None)
             }
         };
+        if let Format::Parquet(_) = request.format {
+            // A query is not run twice: it may take long, and give other rows the second time.
+            if let Selection::Table(_) = &request.selection {
+                measure::measure(&mut client, &mut plan.description, &plan.select)?;
+            }
+            plan = plan.printed();
+        }
         let Request { format, jobs, row_hash, row_security, .. } = *request;
         Ok(Self { plan, parameters, format, jobs, row_hash, row_security, snapshot, schema, client })
     }
@@ -108,8 +118,9 @@ impl Export {
             Format::Parquet(compression) => {
                 let schema = self.schema.map(Pending::begun).transpose()?;
                 let footer = || exported.footer(schema, holder);
-                let records = rows::to_parquet(&reading, compression, output, footer)?;
-                exported.counted(records)
+                let read = rows::to_parquet(&reading, compression, output, footer)?;
+                exported.kept_aside = read.asides.count();
+                exported.counted(read.rows)
             }
             format => {
                 let records = to_text(&reading, &self.plan.select, format, output)?;

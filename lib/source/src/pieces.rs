@@ -10,7 +10,9 @@ use vb_postgres::extent::Extent;
 /// What one COPY reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
-    /// What stands between `COPY` and `TO STDOUT`.
+    /// The rows as a query.
+    pub select: String,
+    /// What stands between `COPY` and `TO STDOUT`: the query in parentheses, or a table.
     pub copy: String,
     /// Which part of the table it is, for messages.
     pub place: Option<String>,
@@ -97,15 +99,21 @@ pub fn for_shard(extents: &[Extent], rows: Rows<'_>, shard: Shard) -> Vec<Piece>
 /// A piece without rows, for a shard whose turn never comes.
 #[must_use]
 pub fn nothing(table: &str, columns: &str) -> Piece {
-    Piece { copy: format!("(SELECT {columns} FROM {table} WHERE false)"), place: None }
+    Piece::of(format!("SELECT {columns} FROM {table} WHERE false"), None)
 }
 
 fn piece(ranges: &[Range<'_>], rows: Rows<'_>) -> Piece {
     let selects: Vec<String> = ranges.iter().map(|range| range.select(rows)).collect();
-    Piece { copy: format!("({})", selects.join(" UNION ALL ")), place: ranges.first().map(Range::words) }
+    Piece::of(selects.join(" UNION ALL "), ranges.first().map(Range::words))
 }
 
 impl Piece {
+    /// What this query gives.
+    #[must_use]
+    pub fn of(select: String, place: Option<String>) -> Self {
+        Self { copy: format!("({select})"), select, place }
+    }
+
     /// An error that says where it happened.
     #[must_use]
     pub fn locate(&self, error: Error) -> Error {

@@ -34,6 +34,19 @@ pub struct Plan {
     pub warnings: Vec<String>,
 }
 
+impl Plan {
+    /// The same rows, with the text of columns that the server prints.
+    #[must_use]
+    pub fn printed(mut self) -> Self {
+        for piece in &mut self.pieces {
+            if let Some(selected) = self.description.selected_from(&piece.select) {
+                piece.copy = format!("({selected})");
+            }
+        }
+        self
+    }
+}
+
 /// Plans the export of a table. `extents` are where its rows lie, if it may be read in pieces.
 ///
 /// # Errors
@@ -98,7 +111,7 @@ pub fn of_query(request: &Request, query: &str, description: TableDescription, s
     let mut label = label(request, &description, server, "query");
     label.source.source_type = "query".to_owned();
     label.source.name.clone_from(&query);
-    let pieces = vec![Piece { copy: format!("({query})"), place: None }];
+    let pieces = vec![Piece::of(query.clone(), None)];
     Plan { pieces, select: query, label, description, by: None, reason: None, warnings: Vec::new() }
 }
 
@@ -169,8 +182,11 @@ impl Statements {
         // COPY of the table itself is a little faster, but leaves out generated columns and children.
         let has_generated = description.columns.iter().any(|column| column.generated.is_some());
         let is_itself = table.is_plain && conditions.is_empty() && !has_generated && !description.no_columns;
-        let copy = if is_itself { format!("{name} ({columns})") } else { format!("({select})") };
-        Self { whole: Piece { copy, place: None }, select, columns, name }
+        let mut whole = Piece::of(select.clone(), None);
+        if is_itself {
+            whole.copy = format!("{name} ({columns})");
+        }
+        Self { whole, select, columns, name }
     }
 }
 
@@ -179,7 +195,7 @@ fn some_or(pieces: Vec<Piece>, otherwise: impl FnOnce() -> Piece) -> Vec<Piece> 
 }
 
 fn union(pieces: &[Piece]) -> String {
-    pieces.iter().map(|piece| piece.copy.as_str()).collect::<Vec<_>>().join(" UNION ALL ")
+    pieces.iter().map(|piece| piece.select.as_str()).collect::<Vec<_>>().join(" UNION ALL ")
 }
 
 fn warnings(base: Option<&Mark>, column: Option<&str>, snapshot: &Snapshot, continues: bool) -> Vec<String> {

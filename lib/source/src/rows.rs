@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::ScopedJoinHandle;
 use vb_core::{Error, Result};
 use vb_format::{Compression, Group, GroupEncoder, GroupFactory, ParquetSink, Sample};
+use vb_postgres::aside::{ASIDE_KEY, Gathered};
 use vb_postgres::connection::{Parameters, RawConnection};
 use vb_postgres::copy_out::{Blocks, Sent};
 use vb_postgres::decode::CopyDecoder;
@@ -38,17 +39,17 @@ pub(crate) struct Reading<'plan> {
 
 type Order = InOrder<Group, GroupFactory>;
 
-/// Writes all pieces as one Parquet file, whose footer also gets what `metadata` gives. Returns the number of rows.
+/// Writes all pieces as one Parquet file, whose footer also gets what `metadata` gives. Returns what was read.
 pub(crate) fn to_parquet<W: Write + Send>(
     reading: &Reading<'_>,
     compression: Compression,
     output: W,
     metadata: impl FnOnce() -> Result<Vec<(String, String)>>,
-) -> Result<u64> {
+) -> Result<Read> {
     let jobs = reading.jobs.clamp(1, reading.pieces.len().max(1));
     let order = Order::new(reading.pieces.len(), jobs * PIECES_AHEAD);
     let mut sink = ParquetSink::new(output, reading.description.arrow());
-    let rows = std::thread::scope(|scope| {
+    let read = std::thread::scope(|scope| {
         let readers: Vec<_> = (0..jobs).map(|_| scope.spawn(|| read_pieces(reading, compression, &order))).collect();
         let stop = StopUnlessDone::new(&order);
         let written = std::iter::from_fn(|| order.next_group()).try_for_each(|group| sink.append(group));
@@ -63,36 +64,43 @@ pub(crate) fn to_parquet<W: Write + Send>(
     let table = serde_json::to_string(reading.description)
         .map_err(|cause| Error::failure(format!("describing the table: {cause}")))?;
     let mut footer = vec![(METADATA_KEY.to_owned(), table)];
+    footer.extend(read.asides.footer()?.map(|asides| (ASIDE_KEY.to_owned(), asides)));
     footer.extend(metadata()?);
     sink.finish(footer)?.flush().map_err(|cause| Error::io("writing the output", cause))?;
-    Ok(rows)
+    Ok(read)
 }
 
+/// What was read in all.
+#[derive(Default)]
+pub(crate) struct Read {
+    pub(crate) rows: u64,
+    /// Values that their columns cannot hold.
+    pub(crate) asides: Gathered,
+}
+
+/// What one connection has read: of each of its pieces, its number and what it keeps aside.
+type Pieces = Vec<(usize, Gathered)>;
+
 /// All rows; or the failure that came first, which is the one that is no consequence of another.
-fn join(readers: Vec<ScopedJoinHandle<'_, Result<Read>>>) -> Result<u64> {
-    let (mut rows, mut failure) = (0, None);
+fn join(readers: Vec<ScopedJoinHandle<'_, Result<Pieces>>>) -> Result<Read> {
+    let (mut pieces, mut failure) = (Pieces::new(), None);
     for reader in readers {
         match reader.join().unwrap_or_else(|_| Err(Error::failure("reading rows: a thread ended unexpectedly"))) {
-            Ok(Read { rows: some, stopped: false }) => rows += some,
-            Ok(_) => {}
+            Ok(some) => pieces.extend(some),
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    failure.map_or(Ok(rows), Err)
+    pieces.sort_by_key(|(number, _)| *number);
+    let mut asides = Gathered::default();
+    pieces.into_iter().try_for_each(|(_, more)| asides.append(more))?;
+    failure.map_or(Ok(Read { rows: asides.rows(), asides }), Err)
 }
 
-/// What one connection has read.
-struct Read {
-    rows: u64,
-    /// It ended because another one had failed.
-    stopped: bool,
-}
-
-/// Reads pieces over one connection until none is left.
-fn read_pieces(reading: &Reading<'_>, compression: Compression, order: &Order) -> Result<Read> {
+/// Reads pieces over one connection until none is left, or another one has failed.
+fn read_pieces(reading: &Reading<'_>, compression: Compression, order: &Order) -> Result<Pieces> {
     let stop = StopUnlessDone::new(order);
     let during = |error: Error| error.during(format!("exporting {}", reading.name));
-    let (mut connection, mut rows) = (None, 0);
+    let (mut connection, mut pieces) = (None, Pieces::new());
     while let Some(number) = order.take() {
         let open = match connection.take() {
             Some(connection) => connection,
@@ -101,15 +109,15 @@ fn read_pieces(reading: &Reading<'_>, compression: Compression, order: &Order) -
         let statement = format!("COPY {} TO STDOUT (FORMAT binary)", reading.pieces[number].copy);
         let stream = open.copy_out(&statement).map_err(during)?;
         let piece = read_piece(reading, compression, order, number, Blocks::start(stream)?);
-        let sent = match piece {
-            Err(_) if order.is_stopped() => return Ok(Read { rows, stopped: true }),
+        let (sent, asides) = match piece {
+            Err(_) if order.is_stopped() => return Ok(pieces),
             piece => piece.map_err(|error| reading.pieces[number].locate(error))?,
         };
-        rows += sent.rows;
+        pieces.push((number, asides));
         connection = Some(sent.connection);
     }
     stop.done();
-    Ok(Read { rows, stopped: false })
+    Ok(pieces)
 }
 
 pub(crate) fn join_snapshot(reading: &Reading<'_>) -> Result<RawConnection> {
@@ -127,7 +135,7 @@ fn read_piece(
     order: &Order,
     number: usize,
     blocks: Blocks,
-) -> Result<Sent> {
+) -> Result<(Sent, Gathered)> {
     let decoder = CopyDecoder::new(reading.description);
     let encoding =
         Encoding { order, number, compression, jobs: reading.jobs.min(reading.pieces.len()), schema: decoder.schema() };
@@ -139,10 +147,10 @@ fn read_piece(
         drop(batches);
         let decoded =
             decoding.join().unwrap_or_else(|_| Err(Error::failure("decoding rows: the thread ended unexpectedly")));
-        encoded?;
+        let asides = encoded?;
         let sent = decoded?;
         order.end(number, sent.rows == 0);
-        Ok(sent)
+        Ok((sent, asides))
     })
 }
 
@@ -156,10 +164,11 @@ struct Encoding<'order> {
 }
 
 impl Encoding<'_> {
-    fn run(&self, batches: &Receiver<RecordBatch>) -> Result<()> {
+    fn run(&self, batches: &Receiver<RecordBatch>) -> Result<Gathered> {
         let mut encoder = self.order.choice().map(GroupEncoder::new).transpose()?;
-        let mut sample = Sample::default();
+        let (mut sample, mut asides) = (Sample::default(), Gathered::default());
         for batch in batches {
+            asides.take(&batch)?;
             match &mut encoder {
                 Some(encoder) => self.push(encoder.write(&batch)?)?,
                 None if sample.add(batch) => encoder = Some(self.begin(std::mem::take(&mut sample))?),
@@ -169,7 +178,10 @@ impl Encoding<'_> {
         if encoder.is_none() && !sample.is_empty() {
             encoder = Some(self.begin(sample)?);
         }
-        encoder.map_or(Ok(()), |encoder| self.push(encoder.finish()?))
+        if let Some(encoder) = encoder {
+            self.push(encoder.finish()?)?;
+        }
+        Ok(asides)
     }
 
     /// An encoder that has taken the sample, by the choice that it or an earlier piece has led to.

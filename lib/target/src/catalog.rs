@@ -9,8 +9,10 @@ use vb_core::{Error, ErrorKind, Result};
 use vb_postgres::catalog;
 use vb_postgres::connection::from_postgres;
 use vb_postgres::relation;
+use vb_postgres::resolve::Resolver;
 use vb_postgres::schema::TableDescription;
 use vb_postgres::stored_schema::StoredSchema;
+use vb_postgres::types::ColumnType;
 
 const STEP: &str = "reading the target's catalog";
 
@@ -55,6 +57,8 @@ pub(crate) struct TargetColumn {
     pub(crate) identity: Option<String>,
     pub(crate) generated: bool,
     pub(crate) has_default: bool,
+    /// Its type without a precision or length, where only the server can read its values, from their text.
+    pub(crate) parsed_as: Option<String>,
 }
 
 /// A trigger of the target.
@@ -171,17 +175,24 @@ fn existing(client: &mut Client, name: &str, oid: u32) -> Result<Existing> {
     let only = if children.is_empty() { "" } else { "ONLY " };
     let has_rows =
         ask(client, &format!("SELECT EXISTS (SELECT FROM {only}{name})"), &[])?.first().is_some_and(|row| row.get(0));
-    let column = |row: &Row| TargetColumn {
-        name: row.get(0),
-        type_name: row.get(1),
-        not_null: row.get(2),
-        identity: row.get(3),
-        generated: row.get(4),
-        has_default: row.get(5),
+    let rows = ask(client, COLUMNS, &[&oid])?;
+    let mut resolver = Resolver::new(client);
+    let column = |row: &Row| -> Result<TargetColumn> {
+        let column_type = resolver.column_type(row.get(6), row.get(7))?;
+        Ok(TargetColumn {
+            name: row.get(0),
+            type_name: row.get(1),
+            not_null: row.get(2),
+            identity: row.get(3),
+            generated: row.get(4),
+            has_default: row.get(5),
+            parsed_as: matches!(column_type, ColumnType::Printed(_)).then(|| row.get(8)),
+        })
     };
+    let columns = rows.iter().map(column).collect::<Result<_>>()?;
     let trigger = |row: &Row| Trigger { name: row.get(0), always: row.get(1) };
     Ok(Existing {
-        columns: ask(client, COLUMNS, &[&oid])?.iter().map(column).collect(),
+        columns,
         primary_key: ask(client, PRIMARY_KEY, &[&oid])?.iter().map(|row| row.get(0)).collect(),
         has_rows,
         children,
@@ -191,7 +202,8 @@ fn existing(client: &mut Client, name: &str, oid: u32) -> Result<Existing> {
 }
 
 const COLUMNS: &str = "SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod), attnotnull, \
-     NULLIF(attidentity::text, ''), attgenerated <> '', atthasdef \
+     NULLIF(attidentity::text, ''), attgenerated <> '', atthasdef, \
+     atttypid, atttypmod, pg_catalog.format_type(atttypid, -1) \
      FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
 
 const PRIMARY_KEY: &str = "SELECT a.attname::text FROM pg_catalog.pg_constraint c \

@@ -3,7 +3,8 @@
 use crate::catalog::{Existing, Target, TargetColumn};
 use crate::parquet_file::ParquetFile;
 use vb_core::{Error, Result};
-use vb_postgres::schema::TableDescription;
+use vb_postgres::schema::{Column, TableDescription};
+use vb_postgres::sql::identifier;
 
 /// Which column of the file goes into which column of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,26 @@ pub(crate) struct Sent {
     pub(crate) name: String,
     /// Its place in the file.
     pub(crate) index: usize,
+    /// The type as which the server reads its values, where the file has them as the server printed them.
+    pub(crate) parsed_as: Option<String>,
+}
+
+impl Sent {
+    /// The column of the target as one of a table where rows wait: what the server has to read waits as text. To be cast to
+    /// another type, `bpchar` has no function of its own but the type's input function, unlike `text`.
+    pub(crate) fn waiting(&self) -> String {
+        let name = identifier(&self.name);
+        if self.parsed_as.is_some() { format!("NULL::pg_catalog.bpchar AS {name}") } else { name }
+    }
+
+    /// The value that has waited.
+    pub(crate) fn read(&self) -> String {
+        let name = identifier(&self.name);
+        match &self.parsed_as {
+            Some(type_name) => format!("CAST({name} AS {type_name})"),
+            None => name,
+        }
+    }
 }
 
 /// The columns to send into a table that is there: all of the file's but those that the table computes.
@@ -35,7 +56,11 @@ pub(crate) fn into_existing(file: &ParquetFile, target: &Target, existing: &Exis
         let described = file.description().and_then(|description| description.column(field.name()));
         check_type(&table, column, described.map(|column| column.type_name.as_str()))?;
         if !column.generated {
-            sent.push(Sent { name: column.name.clone(), index });
+            let parsed_as = match described {
+                Some(described) => described.printed.then(|| column.type_name.clone()),
+                None => column.parsed_as.clone(),
+            };
+            sent.push(Sent { name: column.name.clone(), index, parsed_as });
         }
     }
     let filled = |column: &TargetColumn| {
@@ -63,7 +88,12 @@ pub(crate) fn into_new(file: &ParquetFile, description: &TableDescription) -> Re
     }
     let written = description.columns.iter().enumerate();
     let written = written.filter(|(_, column)| column.generated.is_none() && !description.no_columns);
-    Ok(written.map(|(index, column)| Sent { name: column.name.clone(), index }).collect())
+    let sent = |(index, column): (usize, &Column)| Sent {
+        name: column.name.clone(),
+        index,
+        parsed_as: column.printed.then(|| column.type_name.clone()),
+    };
+    Ok(written.map(sent).collect())
 }
 
 /// The types must be the same. A file that does not say its types is judged by its values, which must not be rounded.
@@ -76,11 +106,13 @@ fn check_type(table: &str, column: &TargetColumn, described: Option<&str>) -> Re
             column.name
         ))
         .with_hint("Nothing was changed. Change the column's type, or restore into another table with --table.")),
-        None if is.starts_with("timestamp(") || is.starts_with("time(") => Err(Error::usage(format!(
-            "column {:?} of the table {table} would round the file's times: it is {is}",
-            column.name
-        ))
-        .with_hint("Nothing was changed. Import into a column without a precision.")),
+        None if ["timestamp(", "time(", "interval("].iter().any(|rounded| is.starts_with(rounded)) => {
+            Err(Error::usage(format!(
+                "column {:?} of the table {table} would round the file's times: it is {is}",
+                column.name
+            ))
+            .with_hint("Nothing was changed. Import into a column without a precision."))
+        }
         None => Ok(()),
     }
 }

@@ -1,5 +1,6 @@
 //! A Parquet file: its footer, the description of the table that it came from, and its row groups one after the other.
 
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -8,7 +9,9 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, RowGroupMetaData};
 use serde::de::DeserializeOwned;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use vb_core::{Error, Result};
+use vb_postgres::aside::{ASIDE_KEY, Aside};
 use vb_postgres::row_hash::{self, RowHash};
 use vb_postgres::schema::{self, TableDescription};
 use vb_postgres::stored_schema::{SCHEMA_KEY, StoredSchema};
@@ -27,6 +30,7 @@ pub struct ParquetFile {
     description: Option<TableDescription>,
     row_hash: Option<RowHash>,
     stored: Option<StoredSchema>,
+    asides: Vec<Aside>,
     rows: u64,
 }
 
@@ -38,7 +42,8 @@ impl ParquetFile {
     pub fn open(file: File, name: &str) -> Result<Self> {
         // The writer's own Arrow types would bring kinds of arrays that no column of a table needs.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|cause| without_footer(name, &cause))?;
+        let loaded = contained(|| ArrowReaderMetadata::load(&file, options));
+        let metadata = loaded.map_err(|cause| without_footer(name, &cause))?;
         let footer = metadata.metadata().file_metadata();
         let rows = u64::try_from(footer.num_rows()).unwrap_or_default();
         let in_groups: i64 = metadata.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).sum();
@@ -50,7 +55,8 @@ impl ParquetFile {
         let description = ours(footer, schema::METADATA_KEY, name, "description of the table")?;
         let stored = ours(footer, SCHEMA_KEY, name, "schema")?;
         let row_hash = ours(footer, row_hash::METADATA_KEY, name, "hash of the rows")?;
-        Ok(Self { file, name: name.to_owned(), metadata, description, row_hash, stored, rows })
+        let asides = ours(footer, ASIDE_KEY, name, "list of values kept aside")?.unwrap_or_default();
+        Ok(Self { file, name: name.to_owned(), metadata, description, row_hash, stored, asides, rows })
     }
 
     /// What it is to people.
@@ -89,6 +95,12 @@ impl ParquetFile {
         self.stored.as_ref()
     }
 
+    /// Values that its columns do not hold.
+    #[must_use]
+    pub fn asides(&self) -> &[Aside] {
+        &self.asides
+    }
+
     /// The number of its row groups.
     #[must_use]
     pub fn groups(&self) -> usize {
@@ -99,14 +111,16 @@ impl ParquetFile {
     ///
     /// # Errors
     /// If the group cannot be read.
-    pub fn group(&self, index: usize) -> Result<ParquetRecordBatchReader> {
+    pub fn group(&self, index: usize) -> Result<Batches> {
         let file = self.file.try_clone().map_err(|cause| Error::io(format!("reading {}", self.name), cause))?;
-        let rows = batch_rows(self.metadata.metadata().row_group(index));
-        ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-            .with_row_groups(vec![index])
-            .with_batch_size(rows)
-            .build()
-            .map_err(|cause| self.broken(&cause))
+        let open = || {
+            let rows = batch_rows(self.metadata.metadata().row_group(index));
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+                .with_row_groups(vec![index])
+                .with_batch_size(rows)
+                .build()
+        };
+        contained(open).map(|reader| Batches(Some(reader))).map_err(|cause| self.broken(&cause))
     }
 
     /// The error for rows that cannot be read.
@@ -123,6 +137,28 @@ fn ours<T: DeserializeOwned>(footer: &FileMetaData, key: &str, name: &str, what:
     let text = values.filter(|pair| pair.key == key).find_map(|pair| pair.value.as_deref());
     let broken = |cause| Error::integrity(format!("reading {name}: its {what} is broken: {cause}"));
     text.map(serde_json::from_str).transpose().map_err(broken)
+}
+
+/// The rows of one group.
+pub struct Batches(Option<ParquetRecordBatchReader>);
+
+impl Iterator for Batches {
+    type Item = std::result::Result<RecordBatch, ParquetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.0.as_mut()?;
+        let next = contained(|| reader.next().transpose().map_err(ParquetError::from));
+        if next.is_err() {
+            self.0 = None;
+        }
+        next.transpose()
+    }
+}
+
+/// The parser panics on some damaged files, about one in two hundred: that is damage like any other, and no fault of ours.
+fn contained<T>(parse: impl FnOnce() -> std::result::Result<T, ParquetError>) -> std::result::Result<T, ParquetError> {
+    let damaged = |_| Err(ParquetError::General("its parts contradict each other".to_owned()));
+    catch_unwind(AssertUnwindSafe(parse)).unwrap_or_else(damaged)
 }
 
 /// As many rows as fit into a batch, by what the values take when they are no longer encoded.

@@ -133,6 +133,12 @@ impl Plan {
             Some(stored) => self.as_it_was(stored, description, target),
             None => self.as_described(file.stored(), description),
         }
+        if self.has_parsed() {
+            let home = self.wait();
+            self.merge = Some(self.insert_waiting(&home, ""));
+            self.copy = self.copy_into("(FORMAT binary)");
+            return Ok(self);
+        }
         // Made in this transaction, so that nobody can see the rows before they are frozen; parts are not frozen through their parent.
         let frozen = self.schema != Some("dump") || file.stored().is_some_and(|stored| !stored.partitioned);
         self.copy = self.copy_into(if frozen { "(FORMAT binary, FREEZE)" } else { "(FORMAT binary)" });
@@ -184,6 +190,10 @@ impl Plan {
             Mode::Upsert => self.merge_by_key(existing)?,
             Mode::Replace => self.empty(existing)?,
         }
+        if self.merge.is_none() && self.has_parsed() {
+            let home = self.wait();
+            self.merge = Some(self.insert_waiting(&home, ""));
+        }
         self.copy = self.copy_into("(FORMAT binary)");
         self.quiet(request, existing);
         Ok(self)
@@ -198,6 +208,30 @@ impl Plan {
 
     fn sent_names(&self) -> String {
         list(self.sent.iter().map(|sent| sent.name.as_str()))
+    }
+
+    /// Whether the server has to read values from their text, for which rows must wait beside the table.
+    fn has_parsed(&self) -> bool {
+        self.sent.iter().any(|sent| sent.parsed_as.is_some())
+    }
+
+    /// The rows are sent into a table of their own. Returns where they go from there.
+    fn wait(&mut self) -> String {
+        let home = std::mem::replace(&mut self.destination, STAGING.to_owned());
+        let columns: Vec<String> = self.sent.iter().map(Sent::waiting).collect();
+        self.before.push(format!(
+            "CREATE TEMPORARY TABLE {STAGING} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA",
+            columns.join(", "),
+            home
+        ));
+        home
+    }
+
+    /// The statement that takes the rows from there home.
+    fn insert_waiting(&self, home: &str, on_conflict: &str) -> String {
+        let values: Vec<String> = self.sent.iter().map(Sent::read).collect();
+        let (names, values) = (self.sent_names(), values.join(", "));
+        format!("INSERT INTO {home} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {STAGING}{on_conflict}")
     }
 
     /// Rows wait in a table of their own, and are then merged in one statement.
@@ -237,16 +271,9 @@ impl Plan {
         } else {
             format!("UPDATE SET {}", assignments.join(", "))
         };
-        let (names, key) = (self.sent_names(), list(key.iter().map(String::as_str)));
-        self.before.push(format!(
-            "CREATE TEMPORARY TABLE {STAGING} ON COMMIT DROP AS SELECT {names} FROM {} WITH NO DATA",
-            self.target
-        ));
-        self.destination = STAGING.to_owned();
-        self.merge = Some(format!(
-            "INSERT INTO {} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {STAGING} ON CONFLICT ({key}) DO {action}",
-            self.target
-        ));
+        let key = list(key.iter().map(String::as_str));
+        let home = self.wait();
+        self.merge = Some(self.insert_waiting(&home, &format!(" ON CONFLICT ({key}) DO {action}")));
         Ok(())
     }
 

@@ -11,9 +11,9 @@ use postgres::Client;
 use vb_core::{Error, Result};
 use vb_postgres::connection::{Parameters, connect, from_postgres};
 use vb_postgres::encode::{CopyEncoder, fits};
+use vb_postgres::resolve::Resolver;
 use vb_postgres::snapshot::SESSION_SETTINGS;
 use vb_postgres::sql::identifier;
-use vb_postgres::types::ColumnType;
 
 /// A restore that is planned, its transaction open. Dropped, it changes nothing.
 pub struct Restore {
@@ -97,15 +97,11 @@ impl Restore {
         let select = format!("SELECT {} FROM {}", names.join(", "), self.plan.destination);
         let statement =
             self.client.prepare(&select).map_err(|cause| from_postgres(format!("restoring {table}"), cause))?;
+        let mut resolver = Resolver::new(&mut self.client);
         let mut columns = Vec::new();
         for (column, sent) in statement.columns().iter().zip(&self.plan.sent) {
             let name = &sent.name;
-            let column_type = ColumnType::of(column.type_(), column.type_modifier()).ok_or_else(|| {
-                Error::usage(format!(
-                    "column {name:?} of {table} has the type {}, which is not supported yet",
-                    column.type_()
-                ))
-            })?;
+            let column_type = resolver.column_type(column.type_().oid(), column.type_modifier())?;
             let found = self.file.schema().field(sent.index).data_type();
             if !fits(found, &column_type) {
                 let wanted = column.type_();
@@ -118,7 +114,7 @@ impl Restore {
             }
             columns.push((name.clone(), column_type));
         }
-        Ok(CopyEncoder::new(table.clone(), columns))
+        CopyEncoder::new(table.clone(), columns).with_asides(self.file.asides())
     }
 }
 

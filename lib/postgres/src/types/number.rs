@@ -1,16 +1,15 @@
 //! Booleans, integers and floats: fixed lengths in network byte order.
 
 use super::Decoder;
-use crate::encode::{self, BoxedEncoder, Encoder};
+use crate::encode::{self, BoxedEncoder};
 use crate::fields::{BadValue, Fields};
-use arrow_array::builder::BooleanBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray};
-use arrow_buffer::{NullBuffer, NullBufferBuilder, ScalarBuffer};
+use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder, ScalarBuffer};
 use arrow_schema::DataType;
 use std::sync::Arc;
 
@@ -58,6 +57,15 @@ where
         })
     }
 
+    fn truncate(&mut self, rows: usize) {
+        self.values.truncate(rows);
+        self.nulls.truncate(rows);
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.values.len() * size_of::<T::Native>()
+    }
+
     fn finish(&mut self) -> Result<ArrayRef, BadValue> {
         let fresh = Vec::with_capacity(self.values.len());
         let values = std::mem::replace(&mut self.values, fresh);
@@ -83,6 +91,14 @@ pub(super) fn int8() -> Box<dyn Decoder> {
     PrimitiveDecoder::<Int64Type, _>::boxed(DataType::Int64, |bytes| exactly(bytes).map(i64::from_be_bytes))
 }
 
+pub(super) fn uint4() -> Box<dyn Decoder> {
+    PrimitiveDecoder::<UInt32Type, _>::boxed(DataType::UInt32, |bytes| exactly(bytes).map(u32::from_be_bytes))
+}
+
+pub(super) fn uint8() -> Box<dyn Decoder> {
+    PrimitiveDecoder::<UInt64Type, _>::boxed(DataType::UInt64, |bytes| exactly(bytes).map(u64::from_be_bytes))
+}
+
 pub(super) fn float4() -> Box<dyn Decoder> {
     PrimitiveDecoder::<Float32Type, _>::boxed(DataType::Float32, |bytes| exactly(bytes).map(f32::from_be_bytes))
 }
@@ -92,45 +108,42 @@ pub(super) fn float8() -> Box<dyn Decoder> {
 }
 
 /// One byte, 0 or 1.
-#[derive(Default)]
-pub(super) struct BooleanDecoder(BooleanBuilder);
+pub(super) struct BooleanDecoder {
+    values: BooleanBufferBuilder,
+    nulls: NullBufferBuilder,
+}
+
+impl Default for BooleanDecoder {
+    fn default() -> Self {
+        Self { values: BooleanBufferBuilder::new(0), nulls: NullBufferBuilder::new(0) }
+    }
+}
 
 impl Decoder for BooleanDecoder {
     fn append(&mut self, fields: &Fields<'_>) -> Result<(), BadValue> {
         fields.try_each(|value| {
-            match value {
-                None => self.0.append_null(),
-                Some([0]) => self.0.append_value(false),
-                Some([1]) => self.0.append_value(true),
+            let truth = match value {
+                None | Some([0]) => false,
+                Some([1]) => true,
                 Some(_) => return Err("is neither true nor false".to_owned()),
-            }
+            };
+            self.values.append(truth);
+            self.nulls.append(value.is_some());
             Ok(())
         })
     }
 
-    fn finish(&mut self) -> Result<ArrayRef, BadValue> {
-        Ok(Arc::new(self.0.finish()))
+    fn truncate(&mut self, rows: usize) {
+        self.values.truncate(rows);
+        self.nulls.truncate(rows);
     }
-}
 
-/// Values that become `N` bytes each.
-struct FixedEncoder<'batch, T: ArrowPrimitiveType, F, const N: usize> {
-    values: &'batch [T::Native],
-    nulls: Option<&'batch NullBuffer>,
-    bytes: F,
-}
+    fn size_bytes(&self) -> usize {
+        self.values.len() / 8
+    }
 
-impl<T, F, const N: usize> Encoder for FixedEncoder<'_, T, F, N>
-where
-    T: ArrowPrimitiveType,
-    F: Fn(T::Native) -> Result<[u8; N], String>,
-{
-    fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
-        if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
-            encode::null(out);
-            return Ok(());
-        }
-        encode::field(&(self.bytes)(self.values[row])?, out)
+    fn finish(&mut self) -> Result<ArrayRef, BadValue> {
+        Ok(Arc::new(BooleanArray::new(self.values.finish(), self.nulls.finish())))
     }
 }
 
@@ -139,9 +152,8 @@ pub(super) fn fixed<'batch, T: ArrowPrimitiveType, const N: usize>(
     array: &'batch dyn Array,
     bytes: impl Fn(T::Native) -> Result<[u8; N], String> + 'batch,
 ) -> Option<BoxedEncoder<'batch>> {
-    let array: &PrimitiveArray<T> = array.as_primitive_opt()?;
-    let encoder: FixedEncoder<'batch, T, _, N> = FixedEncoder { values: array.values(), nulls: array.nulls(), bytes };
-    Some(Box::new(encoder))
+    let values = array.as_primitive_opt::<T>()?.values();
+    Some(encode::values(array, move |row, out| encode::field(&bytes(values[row])?, out)))
 }
 
 /// Integers of any width, as long as the value fits.
@@ -179,16 +191,7 @@ pub(super) fn float8_encoder(array: &dyn Array) -> Option<BoxedEncoder<'_>> {
         .or_else(|| fixed::<Float32Type, 8>(array, |value| Ok(f64::from(value).to_be_bytes())))
 }
 
-impl Encoder for &BooleanArray {
-    fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
-        if self.is_null(row) {
-            encode::null(out);
-            return Ok(());
-        }
-        encode::field(&[u8::from(self.value(row))], out)
-    }
-}
-
 pub(super) fn boolean_encoder(array: &dyn Array) -> Option<BoxedEncoder<'_>> {
-    Some(Box::new(array.as_boolean_opt()?))
+    let truths = array.as_boolean_opt()?;
+    Some(encode::values(array, move |row, out| encode::field(&[u8::from(truths.value(row))], out)))
 }

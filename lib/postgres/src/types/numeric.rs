@@ -3,21 +3,21 @@
 //! The binary form (`numeric_send` in PostgreSQL's numeric.c): the count of digits, the weight of the first, a sign and
 //! the display scale, two bytes each, then the digits in base 10,000.
 
-use super::number::{PrimitiveDecoder, WRONG_LENGTH};
-use super::text::Values;
+use super::number::{PrimitiveDecoder, WRONG_LENGTH, exactly};
+use super::values::strings;
 use super::{Decoder, Scalar};
-use crate::fields::{BadValue, Fields};
 use arrow_array::types::{Decimal128Type, Decimal256Type};
-use arrow_array::{ArrayRef, StringArray};
-use arrow_buffer::{NullBufferBuilder, i256};
+use arrow_buffer::i256;
 use arrow_schema::DataType;
-use std::sync::Arc;
 
 pub(super) const POSITIVE: u16 = 0x0000;
 pub(super) const NEGATIVE: u16 = 0x4000;
 pub(super) const NAN: u16 = 0xC000;
 pub(super) const POSITIVE_INFINITY: u16 = 0xD000;
 pub(super) const NEGATIVE_INFINITY: u16 = 0xF000;
+
+/// The most decimal places (`NUMERIC_DSCALE_MASK` in PostgreSQL's numeric.c).
+pub(super) const MOST_PLACES: u16 = 0x3FFF;
 
 /// A modifier counts from here, as all of PostgreSQL's do (`VARHDRSZ`).
 const MODIFIER_OFFSET: i32 = 4;
@@ -54,6 +54,17 @@ pub(super) fn decimal(precision: u8, scale: i8) -> Box<dyn Decoder> {
     }
 }
 
+/// Digits of the largest money: that of a bigint.
+pub(super) const MONEY_DIGITS: u8 = 19;
+
+/// Whole numbers of the currency's smallest unit.
+pub(super) fn money(scale: i8) -> Box<dyn Decoder> {
+    PrimitiveDecoder::<Decimal128Type, _>::boxed(arrow(MONEY_DIGITS, scale), |bytes| {
+        exactly(bytes).map(i64::from_be_bytes).map(i128::from)
+    })
+}
+
+const OTHER_SCALE: &str = "has another number of decimal places than its column";
 const INEXACT: &str = "has more digits than its column declares";
 
 /// A numeric in its binary form.
@@ -72,7 +83,11 @@ impl<'value> Binary<'value> {
             return Err(WRONG_LENGTH.to_owned());
         }
         let weight = i32::from(i16::from_be_bytes([head[2], head[3]]));
-        Ok(Self { weight, sign: word(4), scale: word(6), digits })
+        let scale = word(6);
+        if scale > MOST_PLACES {
+            return Err("has more decimal places than any numeric".to_owned());
+        }
+        Ok(Self { weight, sign: word(4), scale, digits })
     }
 
     fn digits(&self) -> impl Iterator<Item = u16> + '_ {
@@ -103,6 +118,11 @@ impl<'value> Binary<'value> {
         })
     }
 
+    /// The server tells 1.10 from 1.1, and so must we.
+    fn check_scale(&self, scale: i32) -> Result<(), String> {
+        if i32::from(self.scale) == scale { Ok(()) } else { Err(OTHER_SCALE.to_owned()) }
+    }
+
     fn is_negative(&self) -> Result<bool, String> {
         match self.sign {
             POSITIVE => Ok(false),
@@ -118,6 +138,7 @@ impl<'value> Binary<'value> {
 fn small(bytes: &[u8], scale: i32) -> Result<i128, String> {
     let binary = Binary::parse(bytes)?;
     let negative = binary.is_negative()?;
+    binary.check_scale(scale)?;
     let (unit, exponent) = binary.unit_of_last(scale);
     let mut whole: i64 = 0;
     for (base, digit) in binary.steps(unit) {
@@ -138,6 +159,7 @@ fn small(bytes: &[u8], scale: i32) -> Result<i128, String> {
 fn large(bytes: &[u8], scale: i32) -> Result<i256, String> {
     let binary = Binary::parse(bytes)?;
     let negative = binary.is_negative()?;
+    binary.check_scale(scale)?;
     let (unit, exponent) = binary.unit_of_last(scale);
     let mut whole = i256::ZERO;
     for (base, digit) in binary.steps(unit) {
@@ -159,33 +181,8 @@ fn large(bytes: &[u8], scale: i32) -> Result<i256, String> {
 }
 
 /// The exact text, as the server would print it.
-pub(super) struct TextDecoder {
-    values: Values,
-    nulls: NullBufferBuilder,
-}
-
-impl Default for TextDecoder {
-    fn default() -> Self {
-        Self { values: Values::default(), nulls: NullBufferBuilder::new(0) }
-    }
-}
-
-impl Decoder for TextDecoder {
-    fn append(&mut self, fields: &Fields<'_>) -> Result<(), BadValue> {
-        fields.try_each(|value| {
-            self.nulls.append(value.is_some());
-            if let Some(bytes) = value {
-                print(&Binary::parse(bytes)?, &mut self.values.bytes)?;
-            }
-            self.values.push(&[])
-        })
-    }
-
-    fn finish(&mut self) -> Result<ArrayRef, BadValue> {
-        let (offsets, bytes) = self.values.take();
-        let array = StringArray::try_new(offsets, bytes, self.nulls.finish());
-        array.map(|array| Arc::new(array) as ArrayRef).map_err(|cause| BadValue { row: 0, why: cause.to_string() })
-    }
+pub(super) fn text() -> Box<dyn Decoder> {
+    strings(|bytes, out| print(&Binary::parse(bytes)?, out))
 }
 
 /// Digits before the point without leading zeros, and exactly `scale` after it.
@@ -207,21 +204,30 @@ fn print(binary: &Binary<'_>, text: &mut Vec<u8>) -> Result<(), String> {
         text.push(b'0');
     }
     for place in (0..=binary.weight).rev() {
-        let padded = place != binary.weight;
-        let group = if padded { format!("{:04}", digit(place)) } else { digit(place).to_string() };
-        text.extend_from_slice(group.as_bytes());
+        let group = decimal_digits(digit(place))?;
+        let zeros = group.iter().take_while(|digit| **digit == b'0').count().min(3);
+        text.extend_from_slice(if place == binary.weight { &group[zeros..] } else { &group });
     }
     if binary.scale > 0 {
         text.push(b'.');
         let end = text.len() + usize::from(binary.scale);
         let mut place = -1;
         while text.len() < end {
-            text.extend_from_slice(format!("{:04}", digit(place)).as_bytes());
+            text.extend_from_slice(&decimal_digits(digit(place))?);
             place -= 1;
         }
         text.truncate(end);
     }
     Ok(())
+}
+
+/// The four decimal digits of one digit in base 10,000.
+#[allow(clippy::cast_possible_truncation)] // each is below ten
+fn decimal_digits(digit: u16) -> Result<[u8; 4], String> {
+    if digit > 9999 {
+        return Err("has a digit beyond its base".to_owned());
+    }
+    Ok([digit / 1000, digit / 100 % 10, digit / 10 % 10, digit % 10].map(|digit| b'0' + digit as u8))
 }
 
 fn push(text: &mut Vec<u8>, word: &str) -> Result<(), String> {
@@ -260,7 +266,7 @@ mod tests {
         assert_eq!(small(&value, 5).unwrap(), -123_456);
         assert_eq!(large(&value, 5).unwrap(), i256::from_i128(-123_456));
         assert_eq!(text(&value), "-1.23456");
-        assert_eq!(small(&binary(1, POSITIVE, 0, &[12]), 2).unwrap(), 12_000_000);
+        assert_eq!(small(&binary(1, POSITIVE, 2, &[12]), 2).unwrap(), 12_000_000);
         assert_eq!(small(&binary(0, POSITIVE, 2, &[]), 2).unwrap(), 0);
         assert!(small(&value, 4).is_err());
         // Twenty digits with the zeros that fill the last group: more than the word holds, though the value fits.

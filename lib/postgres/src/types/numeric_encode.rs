@@ -1,41 +1,16 @@
 //! numeric on the way back: decimals, integers and exact texts as digits in base 10,000, with every decimal place kept.
 
-use super::numeric::{NAN, NEGATIVE, NEGATIVE_INFINITY, POSITIVE, POSITIVE_INFINITY};
-use crate::encode::{self, BoxedEncoder, Encoder};
+use super::number::fixed;
+use super::numeric::{MOST_PLACES, NAN, NEGATIVE, NEGATIVE_INFINITY, POSITIVE, POSITIVE_INFINITY};
+use crate::encode::{self, BoxedEncoder};
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Decimal256Type, Int16Type, Int32Type, Int64Type};
-use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
-/// The most decimal places (`NUMERIC_DSCALE_MASK` in PostgreSQL's numeric.c).
-const MOST_PLACES: usize = 0x3FFF;
 const TOO_LONG: &str = "has more digits than any numeric";
 const NO_NUMBER: &str = "is no number";
 const ROUNDED: &str = "has more decimal places than the column";
-
-/// Values that `write` writes, given their row; NULLs apart.
-struct NumericEncoder<'batch, F> {
-    nulls: Option<&'batch NullBuffer>,
-    write: F,
-}
-
-impl<F: Fn(usize, &mut Vec<u8>) -> Result<(), String>> Encoder for NumericEncoder<'_, F> {
-    fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
-        if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
-            encode::null(out);
-            return Ok(());
-        }
-        (self.write)(row, out)
-    }
-}
-
-fn boxed<'batch>(
-    array: &'batch dyn Array,
-    write: impl Fn(usize, &mut Vec<u8>) -> Result<(), String> + 'batch,
-) -> Option<BoxedEncoder<'batch>> {
-    Some(Box::new(NumericEncoder { nulls: array.nulls(), write }))
-}
 
 /// An encoder for a column with this many decimal places, or any number of them. The server would round what has more;
 /// here it is refused, unless they are zeros.
@@ -44,32 +19,42 @@ pub(super) fn encoder(array: &dyn Array, places: Option<i8>) -> Option<BoxedEnco
     match array.data_type() {
         DataType::Utf8 => {
             let texts = array.as_string::<i32>();
-            boxed(array, move |row, out| from_text(texts.value(row), limit, out))
+            Some(encode::values(array, move |row, out| from_text(texts.value(row), limit, out)))
         }
         DataType::Decimal128(_, places) => {
             let places = usize::try_from(*places).ok()?;
             let values = array.as_primitive::<Decimal128Type>().values();
-            boxed(array, move |row, out| from_whole(values[row], places, limit, out))
+            Some(encode::values(array, move |row, out| from_whole(values[row], places, limit, out)))
         }
         DataType::Decimal256(_, places) => {
             let places = usize::try_from(*places).ok()?;
             let values = array.as_primitive::<Decimal256Type>().values();
-            boxed(array, move |row, out| from_printed(&values[row].to_string(), places, limit, out))
+            Some(encode::values(array, move |row, out| from_printed(&values[row].to_string(), places, limit, out)))
         }
         DataType::Int16 => {
             let values = array.as_primitive::<Int16Type>().values();
-            boxed(array, move |row, out| from_whole(values[row].into(), 0, limit, out))
+            Some(encode::values(array, move |row, out| from_whole(values[row].into(), 0, limit, out)))
         }
         DataType::Int32 => {
             let values = array.as_primitive::<Int32Type>().values();
-            boxed(array, move |row, out| from_whole(values[row].into(), 0, limit, out))
+            Some(encode::values(array, move |row, out| from_whole(values[row].into(), 0, limit, out)))
         }
         DataType::Int64 => {
             let values = array.as_primitive::<Int64Type>().values();
-            boxed(array, move |row, out| from_whole(values[row].into(), 0, limit, out))
+            Some(encode::values(array, move |row, out| from_whole(values[row].into(), 0, limit, out)))
         }
         _ => None,
     }
+}
+
+/// An encoder of decimals of exactly this scale as money.
+pub(super) fn money_encoder(array: &dyn Array, scale: i8) -> Option<BoxedEncoder<'_>> {
+    if !matches!(array.data_type(), DataType::Decimal128(_, places) if *places == scale) {
+        return None;
+    }
+    fixed::<Decimal128Type, 8>(array, |value| {
+        i64::try_from(value).map(i64::to_be_bytes).map_err(|_| "is out of the range of money".to_owned())
+    })
 }
 
 /// A whole number of which the last `places` digits stand after the point.
@@ -177,7 +162,7 @@ fn head(sign: u16, groups: usize, weight: isize, places: usize, out: &mut Vec<u8
     let (Ok(groups), Ok(weight)) = (u16::try_from(groups), i16::try_from(weight)) else {
         return Err(TOO_LONG.to_owned());
     };
-    let places = u16::try_from(places).ok().filter(|places| usize::from(*places) <= MOST_PLACES).ok_or(TOO_LONG)?;
+    let places = u16::try_from(places).ok().filter(|places| *places <= MOST_PLACES).ok_or(TOO_LONG)?;
     out.extend(groups.to_be_bytes());
     out.extend(weight.to_be_bytes());
     out.extend(sign.to_be_bytes());

@@ -1,12 +1,14 @@
 //! date, time, timestamp and timestamptz. PostgreSQL counts from 2000-01-01, Arrow from 1970-01-01.
+//!
+//! Infinity is the largest number, and -infinity its negative, as DuckDB has them: no date or time of PostgreSQL is either.
 
 use super::number::{PrimitiveDecoder, exactly, fixed};
 use super::{Decoder, Scalar};
 use crate::encode::BoxedEncoder;
 use arrow_array::Array;
 use arrow_array::types::{
-    Date32Type, Time32MillisecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType,
+    Date32Type, Int32Type, Time32MillisecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow_schema::{DataType, TimeUnit};
 
@@ -15,7 +17,6 @@ pub(super) const EPOCH_DAYS: i32 = 10_957;
 /// Microseconds from 1970-01-01 to 2000-01-01.
 pub(super) const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 
-const INFINITE: &str = "is infinite, which no date or time in Parquet can be";
 const TOO_LATE: &str = "is later than any time in Parquet";
 
 pub(super) fn arrow(scalar: Scalar) -> DataType {
@@ -29,8 +30,9 @@ pub(super) fn arrow(scalar: Scalar) -> DataType {
 
 pub(super) fn date() -> Box<dyn Decoder> {
     PrimitiveDecoder::<Date32Type, _>::boxed(DataType::Date32, |bytes| match i32::from_be_bytes(exactly(bytes)?) {
-        i32::MAX | i32::MIN => Err(INFINITE.to_owned()),
-        days => days.checked_add(EPOCH_DAYS).ok_or_else(|| TOO_LATE.to_owned()),
+        i32::MAX => Ok(i32::MAX),
+        i32::MIN => Ok(-i32::MAX),
+        days => days.checked_add(EPOCH_DAYS).filter(|days| *days != i32::MAX).ok_or_else(|| TOO_LATE.to_owned()),
     })
 }
 
@@ -43,21 +45,41 @@ pub(super) fn time() -> Box<dyn Decoder> {
 pub(super) fn timestamp(zone: Option<&str>) -> Box<dyn Decoder> {
     let data_type = DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
     PrimitiveDecoder::<TimestampMicrosecondType, _>::boxed(data_type, |bytes| {
-        match i64::from_be_bytes(exactly(bytes)?) {
-            i64::MAX | i64::MIN => Err(INFINITE.to_owned()),
-            microseconds => microseconds.checked_add(EPOCH_MICROSECONDS).ok_or_else(|| TOO_LATE.to_owned()),
-        }
+        let shifted = match i64::from_be_bytes(exactly(bytes)?) {
+            i64::MAX => return Ok(i64::MAX),
+            i64::MIN => return Ok(-i64::MAX),
+            microseconds => microseconds.checked_add(EPOCH_MICROSECONDS),
+        };
+        shifted.filter(|microseconds| *microseconds != i64::MAX).ok_or_else(|| TOO_LATE.to_owned())
     })
 }
 
+/// Seconds ahead of UTC, where PostgreSQL counts those behind it.
+pub(super) fn offset_seconds() -> Box<dyn Decoder> {
+    PrimitiveDecoder::<Int32Type, _>::boxed(DataType::Int32, |bytes| negated(i32::from_be_bytes(exactly(bytes)?)))
+}
+
+pub(super) fn offset_seconds_encoder(array: &dyn Array) -> Option<BoxedEncoder<'_>> {
+    fixed::<Int32Type, 4>(array, |seconds| Ok(negated(seconds)?.to_be_bytes()))
+}
+
+fn negated(seconds: i32) -> Result<i32, String> {
+    seconds.checked_neg().ok_or_else(|| "has an impossible offset".to_owned())
+}
+
+const NEGATIVE_INFINITY_DAYS: i32 = -i32::MAX;
+const NEGATIVE_INFINITY_MICROSECONDS: i64 = -i64::MAX;
 const TOO_EARLY: &str = "is earlier than any time in PostgreSQL";
 const TOO_FINE: &str = "is finer than a microsecond";
 
 pub(super) fn date_encoder(array: &dyn Array) -> Option<BoxedEncoder<'_>> {
     fixed::<Date32Type, 4>(array, |days| {
-        // The smallest number would mean -infinity.
-        let days = days.checked_sub(EPOCH_DAYS).filter(|days| *days != i32::MIN);
-        Ok(days.ok_or(TOO_EARLY)?.to_be_bytes())
+        let days = match days {
+            i32::MAX => i32::MAX,
+            NEGATIVE_INFINITY_DAYS => i32::MIN,
+            days => days.checked_sub(EPOCH_DAYS).filter(|days| *days != i32::MIN).ok_or(TOO_EARLY)?,
+        };
+        Ok(days.to_be_bytes())
     })
 }
 
@@ -82,9 +104,12 @@ pub(super) fn timestamp_encoder(array: &dyn Array, zoned: bool) -> Option<BoxedE
 
 /// Microseconds from PostgreSQL's epoch, in its bytes.
 fn shifted(microseconds: i64) -> Result<[u8; 8], String> {
-    // The smallest number would mean -infinity.
-    let microseconds = microseconds.checked_sub(EPOCH_MICROSECONDS).filter(|value| *value != i64::MIN);
-    Ok(microseconds.ok_or(TOO_EARLY)?.to_be_bytes())
+    let microseconds = match microseconds {
+        i64::MAX => i64::MAX,
+        NEGATIVE_INFINITY_MICROSECONDS => i64::MIN,
+        value => value.checked_sub(EPOCH_MICROSECONDS).filter(|value| *value != i64::MIN).ok_or(TOO_EARLY)?,
+    };
+    Ok(microseconds.to_be_bytes())
 }
 
 fn from_nanoseconds(nanoseconds: i64) -> Result<i64, String> {

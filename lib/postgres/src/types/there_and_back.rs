@@ -143,7 +143,7 @@ fn lists_come_back() {
     lists.append_value([]);
     lists.append_value([Some(7)]);
     let lists = lists.finish();
-    let column_type = ColumnType::Array(Scalar::Int4, 23);
+    let column_type = ColumnType::Array(Box::new(ColumnType::Scalar(Scalar::Int4)), 23);
     assert_eq!(there_and_back(&column_type, &lists).as_ref(), &lists as &dyn Array);
     let sliced = lists.slice(2, 2);
     assert_eq!(there_and_back(&column_type, &sliced).as_ref(), &sliced as &dyn Array);
