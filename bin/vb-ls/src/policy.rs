@@ -22,7 +22,11 @@ pub(crate) fn of(environment: &Environment) -> Result<Removal> {
 impl Removal {
     /// The policy in words.
     pub(crate) fn words(&self) -> String {
-        let rules: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        let words = |rule: &Rule| match rule {
+            Rule::Newest { most, .. } => format!("{most} {rule}"),
+            rule => rule.to_string(),
+        };
+        let rules: Vec<String> = self.0.iter().map(words).collect();
         if rules.is_empty() { "no retention".to_owned() } else { format!("a retention of {}", rules.join(", ")) }
     }
 

@@ -70,7 +70,7 @@ fn without_a_policy_nothing_happens() {
         ["vb-prune", "vb-prune --keep-daily 0", "vb-prune --keep-within soon", "BACKUP_RETENTION_DAYS=x vb-prune"]
     {
         let run = place.shell(line).run().unwrap().exited(2).unwrap_or_else(|error| panic!("{line}: {error}"));
-        assert!(run.event("vb-prune", "failed").unwrap()["hint"].is_string(), "{line}");
+        assert!(run.stderr_text().contains("\nhint: "), "{line}: {run}");
     }
     assert_eq!(listed(&place).len(), 40);
 }

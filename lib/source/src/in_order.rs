@@ -107,7 +107,7 @@ impl<Group, Choice> InOrder<Group, Choice> {
     /// The next group in the order of pieces; none after the last, or if somebody failed.
     pub(crate) fn next_group(&self) -> Option<Group> {
         loop {
-            let mut state = self.wait_until(State::is_writer_wanted);
+            let mut state = self.wait_until(|state| state.current >= self.pieces || state.is_writer_wanted());
             let current = state.current;
             if state.stopped || current >= self.pieces {
                 return None;
@@ -117,9 +117,6 @@ impl<Group, Choice> InOrder<Group, Choice> {
                 state.ended.remove(&current);
                 state.waiting.remove(&current);
                 state.current += 1;
-                if state.current >= self.pieces {
-                    return None;
-                }
             }
             self.changed.notify_all();
             if group.is_some() {
