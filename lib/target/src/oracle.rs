@@ -5,8 +5,8 @@ use crate::plan::Plan;
 use postgres::Client;
 use vb_core::{Error, Result};
 use vb_postgres::catalog;
-use vb_postgres::row_hash;
-use vb_postgres::schema::TableDescription;
+use vb_postgres::row_hash::{self, RowHash};
+use vb_postgres::schema::{Column, TableDescription};
 
 /// What the comparison said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) fn check(client: &mut Client, plan: &Plan, file: &ParquetFile) -> Res
     }
     let oid = catalog::find(client, &plan.target)?;
     let target = catalog::columns(client, oid)?;
-    if !file.description().is_some_and(|source| has_same_types(source, &target)) {
+    if !file.description().is_some_and(|source| has_same_types(expected, source, &target)) {
         return Ok(Identity::NotCompared("the table's columns have other types than the source's"));
     }
     let select = format!("SELECT * FROM {}", plan.target);
@@ -51,10 +51,14 @@ fn obstacle(plan: &Plan) -> Option<&'static str> {
     (!alone).then_some("the table had rows before")
 }
 
-/// Whether every column of the source is in the target, with the same type.
-fn has_same_types(source: &TableDescription, target: &[vb_postgres::schema::Column]) -> bool {
-    source
-        .columns
-        .iter()
-        .all(|column| target.iter().any(|other| other.name == column.name && other.type_name == column.type_name))
+/// Whether every column that was hashed as bytes has the same type here. These types are built in, and print alike everywhere;
+/// the others were hashed as text, which must agree whatever the type is called.
+fn has_same_types(hashed: &RowHash, source: &TableDescription, target: &[Column]) -> bool {
+    let type_of = |columns: &[Column], name: &str| {
+        columns.iter().find(|column| column.name == name).map(|column| column.type_name.clone())
+    };
+    hashed.columns.iter().filter(|column| !column.text).all(|column| {
+        let there = type_of(&source.columns, &column.name);
+        there.is_some() && there == type_of(target, &column.name)
+    })
 }
