@@ -130,7 +130,7 @@ fn refusals_say_what_to_do() {
         (7, "VB_SSH_KNOWN_HOSTS", "nobody", "host key is not known"),
         (8, "VB_STORE", "sftp://127.0.0.1:9/x", "Connection refused"),
         (2, "VB_STORE", "sftp://127.0.0.1", "names no folder"),
-        (2, "VB_STORAGE_CLASS", "STANDARD_IA", "VB_STORAGE_CLASS means nothing over SFTP"),
+        (2, "VB_STORAGE_CLASS", "STANDARD_IA", "has no storage classes"),
         (2, "VB_SSH_KEY", "no-such-key", "no such file"),
     ];
     for (code, name, value, words) in cases {

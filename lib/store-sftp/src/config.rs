@@ -1,14 +1,10 @@
 //! What an SFTP store needs to know: from its URL, the environment and, for tests, the caller.
 
 use std::time::Duration;
-use vb_core::environment::{self as variables, Environment, Variable};
+use vb_core::environment::{self as variables, Environment};
 use vb_core::location::Location;
 use vb_core::parts::{MEBIBYTE, PartLimits};
 use vb_core::{Error, Result};
-
-/// Settings of other providers that would promise something here which no file server keeps.
-const MEANINGLESS: [Variable; 4] =
-    [variables::VB_STORAGE_CLASS, variables::VB_ENCRYPTION, variables::VB_KMS_KEY, variables::VB_LOCK_DAYS];
 
 /// Where the folder is and how to reach it. The fields may be changed before [`crate::SftpStore::open`].
 #[derive(Debug, Clone)]
@@ -64,12 +60,8 @@ impl SftpConfig {
     /// From `sftp://user@host:port/folder` and the environment. The folder is absolute; `/~/folder` begins in the home.
     ///
     /// # Errors
-    /// A usage error if the URL names no host or folder, or a setting is set that means nothing on a file server.
+    /// A usage error if the URL names no host or folder.
     pub fn new(location: &Location, environment: &Environment) -> Result<Self> {
-        if let Some(set) = MEANINGLESS.into_iter().find(|variable| environment.get(*variable).is_some()) {
-            return Err(Error::usage(format!("the store {location}: {} means nothing over SFTP", set.name))
-                .with_hint(format!("Unset {}, or choose a store that knows it.", set.name)));
-        }
         let (user, host, port) = authority(location)?;
         let text = |variable| environment.get(variable).map(str::to_owned);
         Ok(Self {
@@ -178,14 +170,6 @@ mod tests {
         ];
         for url in urls {
             assert_eq!(config(url, &[]).map(|_| ()).unwrap_err().kind(), vb_core::ErrorKind::Usage, "{url}");
-        }
-    }
-
-    #[test]
-    fn settings_of_other_providers_are_refused() {
-        for name in ["VB_STORAGE_CLASS", "VB_ENCRYPTION", "VB_KMS_KEY", "VB_LOCK_DAYS"] {
-            let error = config("sftp://host/x", &[(name, "7")]).map(|_| ()).unwrap_err();
-            assert_eq!(error.to_string(), format!("the store sftp://host/x: {name} means nothing over SFTP"));
         }
     }
 }
