@@ -31,7 +31,7 @@ fence: ## check that no command contains what it must not
 	cargo test --release --package vb-tests --test fence
 
 test: setup build lint ## run all tests, against real servers
-	cargo test --release --workspace
+	cargo test --release --workspace --no-fail-fast
 
 chaos: setup build ## kill the stages of the pipes at random moments, 200 times on each store and in each direction
 	VB_SOAK_ROUNDS=200 cargo test --release --package vb-tests --test soak

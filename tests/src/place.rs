@@ -88,6 +88,7 @@ impl Place {
             .env("PATH", path)
             .env("HOME", self.folder.path().join("home"))
             .env("TMPDIR", self.folder.path().join("tmp"))
+            .env("VB_CACHE_DIR", self.folder.path().join("cache"))
             .env("VB_RUN_DIR", self.run_dir())
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("LC_ALL", "C.UTF-8")
@@ -112,7 +113,9 @@ mod tests {
         let mut names: Vec<&str> =
             run.stdout_text().lines().filter(|name| !["_", "PWD", "SHLVL"].contains(name)).collect();
         names.dedup();
-        assert_eq!(names, ["AWS_EC2_METADATA_DISABLED", "HOME", "LC_ALL", "PATH", "TMPDIR", "TZ", "VB_RUN_DIR"]);
+        let expected =
+            ["AWS_EC2_METADATA_DISABLED", "HOME", "LC_ALL", "PATH", "TMPDIR", "TZ", "VB_CACHE_DIR", "VB_RUN_DIR"];
+        assert_eq!(names, expected);
     }
 
     #[test]

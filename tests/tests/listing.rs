@@ -125,7 +125,7 @@ fn the_cache_is_used_but_not_believed() {
     };
     assert_eq!(count("vb-ls -v").unwrap(), (10.into(), false));
     assert_eq!(count("vb-ls -v").unwrap(), (10.into(), true));
-    let folder = "\"$HOME\"/.cache/vb/manifests";
+    let folder = "\"$VB_CACHE_DIR\"/manifests";
     assert_eq!(count(&format!("test -n \"$(ls {folder})\" && vb-ls -v")).unwrap(), (10.into(), true));
     assert_eq!(count("VB_CACHE_DIR=elsewhere vb-ls -v").unwrap(), (10.into(), false));
     assert!(place.path("elsewhere/manifests").is_dir());
