@@ -5,6 +5,7 @@ mod values;
 
 use anyhow::{Context, Result, ensure};
 use postgres::Client;
+use std::fs;
 use values::{SETUP, TYPES};
 use vb_tests::chance::Chance;
 use vb_tests::command::Run;
@@ -152,5 +153,8 @@ fn every_value_of_every_type_comes_back_identical() -> Result<()> {
     }
     println!("{} types, {values_compared} values: identical", TYPES.len() - wrong.len());
     ensure!(wrong.is_empty(), "{} types are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"))?;
+    let told = format!("{} types with {values_compared} edge values and {RANDOM_TABLES} random tables", TYPES.len());
+    ensure!(readme.contains(&told), "the README does not say {told:?}");
     Ok(())
 }

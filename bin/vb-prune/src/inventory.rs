@@ -1,26 +1,44 @@
 //! What is judged: the backups of a store, or those that lines of `vb-ls` tell, and the digest of either.
 
+use crate::words;
 use serde::Deserialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::BufRead;
-use vb_core::fact::Fact;
+use vb_core::location::Location;
 use vb_core::retention::Backup;
 use vb_core::{Error, Result};
+use vb_pipe::Session;
 use vb_pipe::digest::Digest;
-use vb_repository::{Listing, listing};
+use vb_repository::{Cache, Entry, catalogue};
+use vb_store::Store;
 
-/// The backups of a listing with the later facts about them.
-pub(crate) fn of_listing(listing: &Listing) -> Vec<Backup> {
-    let mut facts: HashMap<&str, Vec<Fact>> = HashMap::new();
-    for object in &listing.objects {
-        match Fact::parse(&object.key) {
-            // A copy of our names in somebody else's folder says nothing.
-            Some((id, fact)) if listing::id_of(&object.key) == Some(id) => facts.entry(id).or_default().push(fact),
-            _ => {}
+/// What a store has.
+pub(crate) struct Known {
+    /// The backups with the later facts about them.
+    pub(crate) backups: Vec<Backup>,
+    /// Keys that belong to a backup whose name they do not bear, and so are nobody's to remove.
+    pub(crate) strangers: HashSet<String>,
+}
+
+impl Known {
+    /// Lists the store, or one set of it.
+    ///
+    /// # Errors
+    /// Those of the store; and an integrity error if a manifest cannot be read: a policy that does not see every backup must
+    /// not decide about any.
+    pub(crate) fn take(session: &Session, store: &dyn Store, location: &Location, set: Option<&str>) -> Result<Self> {
+        let catalogue = catalogue(store, set, &Cache::of(&location.to_string(), session.environment()))?;
+        catalogue.unreadable.iter().for_each(|error| session.warn(&error.to_string()));
+        if !catalogue.unreadable.is_empty() {
+            let count = words::count(catalogue.unreadable.len(), "manifest");
+            return Err(Error::integrity(format!("{count} could not be read, so nothing was removed"))
+                .with_hint("Restore or delete what the warnings name, then run it again."));
         }
+        let strangers = catalogue.strangers();
+        let backup = |entry: Entry| Ok(Backup::new(&entry.row.manifest()?, &entry.facts));
+        let backups = catalogue.entries.into_iter().map(backup).collect::<Result<_>>()?;
+        Ok(Self { backups, strangers })
     }
-    let facts_of = |id: &str| facts.get(id).map(Vec::as_slice).unwrap_or_default();
-    listing.backups.iter().map(|manifest| Backup::new(manifest, facts_of(&manifest.id))).collect()
 }
 
 /// The digest of everything that a plan depends on: the same for a store and for the lines of its `vb-ls`.

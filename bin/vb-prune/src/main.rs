@@ -11,6 +11,7 @@ mod sweep;
 mod words;
 
 use clap::Parser;
+use inventory::Known;
 use plan_file::{Basis, PlanFile};
 use policy::KeepArguments;
 use run::Run;
@@ -22,7 +23,8 @@ use vb_core::environment::VB_SET;
 use vb_core::retention::{self, Backup, Verdict};
 use vb_core::{Error, Result, naming};
 use vb_pipe::{Command, CommonArguments, Done, EXIT_CODES, Session};
-use vb_repository::{Listing, StoreArguments, list};
+use vb_repository::StoreArguments;
+use vb_store::Store;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -108,12 +110,10 @@ impl Prune {
         let policy = self.keep.policy(session.environment())?;
         let set = self.chosen_set(session)?;
         let store = self.store.open(session)?;
-        let listing = list(&*store, set)?;
-        refuse_holes(session, &listing)?;
-        let backups = inventory::of_listing(&listing);
-        let verdicts = retention::plan(&backups, &policy, session.now())?;
+        let known = self.known(session, &*store, set)?;
+        let verdicts = retention::plan(&known.backups, &policy, session.now())?;
         self.refuse_too_many(&verdicts)?;
-        Run::new(session, &store, self.common.dry_run).carry_out(&listing, &verdicts, set)
+        Run::new(session, &store, self.common.dry_run).carry_out(&known, &verdicts, set)
     }
 
     fn plan(&self, session: &Session) -> Result<Done> {
@@ -144,14 +144,12 @@ impl Prune {
         let set = plan.listing.set.as_deref();
         set.map_or(Ok(()), naming::check_set)?;
         let store = self.store.open(session)?;
-        let listing = list(&*store, set)?;
-        refuse_holes(session, &listing)?;
-        let backups = inventory::of_listing(&listing);
-        plan.check_listing(&Basis::of(&backups, set)?)?;
-        let verdicts = retention::plan(&backups, &plan.policy, plan.planned_at)?;
+        let known = self.known(session, &*store, set)?;
+        plan.check_listing(&Basis::of(&known.backups, set)?)?;
+        let verdicts = retention::plan(&known.backups, &plan.policy, plan.planned_at)?;
         plan.check_removals(&verdicts)?;
         self.refuse_too_many(&verdicts)?;
-        Run::new(session, &store, self.common.dry_run).carry_out(&listing, &verdicts, set)
+        Run::new(session, &store, self.common.dry_run).carry_out(&known, &verdicts, set)
     }
 
     /// Of the store, or as `vb-ls` tells them on standard input.
@@ -161,9 +159,11 @@ impl Prune {
             backups.retain(|backup| set.is_none_or(|set| backup.set == set));
             return Ok(backups);
         }
-        let listing = list(&*self.store.open(session)?, set)?;
-        refuse_holes(session, &listing)?;
-        Ok(inventory::of_listing(&listing))
+        Ok(self.known(session, &*self.store.open(session)?, set)?.backups)
+    }
+
+    fn known(&self, session: &Session, store: &dyn Store, set: Option<&str>) -> Result<Known> {
+        Known::take(session, store, &self.store.location(session.environment())?, set)
     }
 
     fn chosen_set<'all>(&'all self, session: &'all Session) -> Result<Option<&'all str>> {
@@ -190,17 +190,6 @@ fn somebody_pipes() -> bool {
     let status = rustix::fs::fstat(rustix::stdio::stdin());
     let what = status.map(|status| FileType::from_raw_mode(status.st_mode));
     what.is_ok_and(|what| matches!(what, FileType::Fifo | FileType::RegularFile | FileType::Socket))
-}
-
-/// A policy that does not see every backup must not decide about any.
-fn refuse_holes(session: &Session, listing: &Listing) -> Result<()> {
-    listing.unreadable.iter().for_each(|error| session.warn(&error.to_string()));
-    if listing.unreadable.is_empty() {
-        return Ok(());
-    }
-    let count = words::count(listing.unreadable.len(), "manifest");
-    Err(Error::integrity(format!("{count} could not be read, so nothing was removed"))
-        .with_hint("Restore or delete what the warnings name, then run it again."))
 }
 
 fn main() -> ExitCode {

@@ -1,14 +1,15 @@
 //! Carrying a decision out: what goes is removed one by one, and whatever fails stops nothing else.
 
+use crate::inventory::Known;
 use crate::words::count;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use vb_core::retention::Verdict;
+use vb_core::retention::{Backup, Verdict};
 use vb_core::{Error, ErrorKind, Result, time};
 use vb_pipe::{Done, Session, cleanup};
 use vb_repository::removal::{self, Removal};
-use vb_repository::{Listing, words};
+use vb_repository::{listing, words};
 use vb_store::Store;
 
 /// What was done, or in a dry run would be.
@@ -36,14 +37,20 @@ impl<'run> Run<'run> {
     }
 
     /// Tells what stays, removes what goes, sweeps what unfinished runs have left.
-    pub(crate) fn carry_out(mut self, listing: &Listing, verdicts: &[Verdict], set: Option<&str>) -> Result<Done> {
-        let going = verdicts.iter().filter(|verdict| !verdict.keeps);
-        let going: HashMap<&str, &Verdict> = going.map(|verdict| (verdict.backup.id.as_str(), verdict)).collect();
-        let ids: HashSet<&str> = going.keys().copied().collect();
-        let plan = removal::plan(listing, &ids)?;
+    pub(crate) fn carry_out(mut self, known: &Known, verdicts: &[Verdict], set: Option<&str>) -> Result<Done> {
+        let going: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.keeps).collect();
+        let by_id: HashMap<&str, &Verdict> =
+            going.iter().map(|verdict| (verdict.backup.id.as_str(), *verdict)).collect();
+        let kept = verdicts.iter().filter(|verdict| verdict.keeps).map(|verdict| verdict.backup.id.as_str());
+        let kept: HashSet<&str> = kept.collect();
+        // Only what goes and what nobody knows: a hundred thousand backups that stay need no memory here.
+        let mut objects = listing::objects_with(&**self.store, set, &|id| !kept.contains(id))?;
+        objects.retain(|object| !known.strangers.contains(object.key.as_str()));
+        let backups: Vec<&Backup> = going.iter().map(|verdict| verdict.backup).collect();
+        let plan = removal::plan(&backups, &objects)?;
         self.report_kept(verdicts)?;
-        self.remove(&plan, &going)?;
-        self.sweep(listing, set)?;
+        self.remove(&plan, &by_id)?;
+        self.sweep(&objects, set)?;
         self.conclude()
     }
 
@@ -65,22 +72,22 @@ impl<'run> Run<'run> {
     }
 
     /// What stands on a backup goes before it; if that fails, the backup stays, so that no chain is broken.
-    fn remove(&mut self, plan: &[Removal], going: &HashMap<&str, &Verdict>) -> Result<()> {
+    fn remove(&mut self, plan: &[Removal<'_>], going: &HashMap<&str, &Verdict>) -> Result<()> {
         let mut still_needed: HashSet<&str> = HashSet::new();
         for removal in plan {
-            let result = if still_needed.contains(removal.id.as_str()) {
-                Err(Error::failure(format!("removing {}: a backup that stands on it is still there", removal.id)))
+            let id = removal.backup.id.as_str();
+            let result = if still_needed.contains(id) {
+                Err(Error::failure(format!("removing {id}: a backup that stands on it is still there")))
             } else {
                 self.remove_one(removal)
             };
             if result.is_err() {
-                still_needed.extend(removal.base.as_deref());
+                still_needed.extend(removal.backup.base.as_deref());
             }
             if self.record(result, removal.size_bytes) {
                 self.totals.removed += 1;
-                let reasons =
-                    going.get(removal.id.as_str()).map(|verdict| verdict.reasons.as_slice()).unwrap_or_default();
-                let (id, size_bytes) = (&removal.id, removal.size_bytes);
+                let reasons = going.get(id).map(|verdict| verdict.reasons.as_slice()).unwrap_or_default();
+                let size_bytes = removal.size_bytes;
                 let fields = json!({ "id": id, "reasons": reasons, "size_bytes": size_bytes, "dry_run": self.dry_run });
                 self.session.event("remove", &fields)?;
                 let verb = if self.dry_run { "would remove" } else { "removed" };
@@ -90,7 +97,7 @@ impl<'run> Run<'run> {
         Ok(())
     }
 
-    fn remove_one(&self, removal: &Removal) -> Result<()> {
+    fn remove_one(&self, removal: &Removal<'_>) -> Result<()> {
         if self.dry_run {
             return Ok(());
         }

@@ -6,7 +6,7 @@
 use crate::cache::{Cache, Stamp};
 use crate::listing::{self, is_manifest};
 use crate::row::{Row, Shared};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use vb_core::fact::{Fact, Health, Level};
 use vb_core::key::Key;
@@ -50,6 +50,16 @@ pub struct Catalogue {
     pub unreadable: Vec<Error>,
     /// How many manifests were read from the store, and not from the cache.
     pub read: usize,
+}
+
+impl Catalogue {
+    /// The keys that manifests name outside their own backup's name, as nothing of ours writes them.
+    #[must_use]
+    pub fn strangers(&self) -> HashSet<String> {
+        let rows = self.entries.iter().map(|entry| &entry.row);
+        let objects = rows.flat_map(|row| row.objects.iter());
+        objects.filter_map(|object| object.ending.strip_prefix('/')).map(str::to_owned).collect()
+    }
 }
 
 /// A manifest that the listing shows.

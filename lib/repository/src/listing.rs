@@ -50,9 +50,23 @@ pub fn list(store: &dyn Store, set: Option<&str>) -> Result<Listing> {
 /// # Errors
 /// Those of the store.
 pub fn objects(store: &dyn Store, set: Option<&str>) -> Result<Vec<ObjectInfo>> {
+    objects_of(store, set, &|_| true)
+}
+
+/// Those of one set or of all whose ids are wanted; [`id_of`] says what an id is, and objects without one are left out.
+///
+/// # Errors
+/// Those of the store.
+pub fn objects_with(store: &dyn Store, set: Option<&str>, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<ObjectInfo>> {
+    objects_of(store, set, &|object| id_of(&object.key).is_some_and(wanted))
+}
+
+fn objects_of(store: &dyn Store, set: Option<&str>, wanted: &dyn Fn(&ObjectInfo) -> bool) -> Result<Vec<ObjectInfo>> {
     let mut objects = Vec::new();
     store.list(&prefix(set), &mut |object| {
-        objects.push(object);
+        if wanted(&object) {
+            objects.push(object);
+        }
         Ok(())
     })?;
     Ok(objects)

@@ -68,13 +68,10 @@ fn removed(locked: &'static str, kind: ErrorKind) -> (Vec<String>, Option<Error>
     for ending in [".parquet", ".parquet.2", "_metadata.json", "_pinned.json"] {
         store.put_new(&key(ending), ending.as_bytes()).unwrap();
     }
-    let removal = Removal {
-        id: "w_20261121_010000".to_owned(),
-        base: None,
-        manifest: key("_metadata.json"),
-        objects: vec![key(".parquet"), key(".parquet.2"), key("_pinned.json")],
-        size_bytes: 0,
-    };
+    let line = r#"{"id":"w_20261121_010000","set":"w","kind":"full","created_at":"2026-11-21T01:00:00Z"}"#;
+    let backup: Backup = serde_json::from_str(line).unwrap();
+    let objects = [key(".parquet"), key(".parquet.2"), key("_pinned.json")];
+    let removal = Removal { backup: &backup, objects: objects.iter().collect(), size_bytes: 0 };
     let error = remove(&store, &removal).err();
     let mut left = Vec::new();
     store

@@ -4,13 +4,13 @@ mod failing;
 
 use crate::fetch::fetch;
 use crate::select::{self, Wanted};
-use crate::{Chunk, Deposit, Journal, Place, list, litter, removal};
+use crate::{Chunk, Deposit, Journal, Place, list, listing, litter, removal};
 use failing::{Failing, Fault};
-use std::collections::HashSet;
 use std::sync::Arc;
 use vb_core::key::Key;
 use vb_core::label::{Kind, Label};
 use vb_core::manifest::{Manifest, Proof};
+use vb_core::retention::Backup;
 use vb_core::time::Instant;
 use vb_core::{ErrorKind, Result};
 use vb_store::{MemoryStore, Store};
@@ -189,12 +189,16 @@ fn removal_goes_from_the_top_of_a_chain_and_takes_all_of_a_backup() {
     }
     let fact = Key::parse("w/w_20261121_020000_verification.json").unwrap();
     store.put_new(&fact, b"{}").unwrap();
+    let going = ["w_20261121_010000", "w_20261121_020000", "w_20261121_030000"];
     let listing = list(&*store, Some("w")).unwrap();
-    let ids: HashSet<&str> = ["w_20261121_010000", "w_20261121_020000", "w_20261121_030000"].into();
-    let plan = removal::plan(&listing, &ids).unwrap();
-    let order: Vec<&str> = plan.iter().map(|removal| removal.id.as_str()).collect();
+    let backups: Vec<Backup> = listing.backups.iter().map(|manifest| Backup::new(manifest, &[])).collect();
+    let backups: Vec<&Backup> = backups.iter().filter(|backup| going.contains(&backup.id.as_str())).collect();
+    let objects = listing::objects_with(&*store, None, &|id| going.contains(&id)).unwrap();
+    assert_eq!(objects.len(), 7);
+    let plan = removal::plan(&backups, &objects).unwrap();
+    let order: Vec<&str> = plan.iter().map(|removal| removal.backup.id.as_str()).collect();
     assert_eq!(order, ["w_20261121_030000", "w_20261121_020000", "w_20261121_010000"]);
-    assert!(plan[1].objects.contains(&fact));
+    assert!(plan[1].objects.contains(&&fact));
     plan.iter().for_each(|one| removal::remove(&*store, one).unwrap());
     assert_eq!(keys(&*store), ["w/w_20261121_040000.parquet", "w/w_20261121_040000_metadata.json"]);
     assert_eq!(litter::find(&list(&*store, None).unwrap().objects, &[], at(9)), litter::Litter::default());
