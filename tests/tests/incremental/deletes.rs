@@ -9,7 +9,7 @@ const KEYED: &str = "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE DOMAIN cod
 
 #[test]
 fn deleted_rows_are_gone_after_the_restore() {
-    let source = Source::of("keyed", KEYED).unwrap();
+    let source = Source::alone("keyed", KEYED).unwrap();
     source.full("--deletes").unwrap();
     source.execute("DELETE FROM keyed WHERE number <= 3; UPDATE keyed SET note = 'x' WHERE number % 100 = 0; INSERT INTO keyed VALUES ('sad', 'new', 1, 'y')").unwrap();
     let done = source.increment("--deletes", 21).unwrap();
@@ -30,7 +30,7 @@ fn a_part_that_is_truncated_or_dropped_is_told_by_its_keys() {
     let parts = "CREATE TABLE parted (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);
         CREATE TABLE one PARTITION OF parted FOR VALUES FROM (0) TO (1000); CREATE TABLE two PARTITION OF parted FOR VALUES FROM (1000) TO (2000);
         CREATE TABLE three PARTITION OF parted FOR VALUES FROM (2000) TO (3000); INSERT INTO parted SELECT n, 'n' FROM generate_series(0, 2999) n";
-    let source = Source::of("parted", parts).unwrap();
+    let source = Source::alone("parted", parts).unwrap();
     source.full("--deletes").unwrap();
     source.execute("TRUNCATE one; INSERT INTO one VALUES (5, 'five'); DROP TABLE two; UPDATE three SET note = 'x' WHERE id = 2500").unwrap();
     source.increment("--deletes", 2).unwrap();
@@ -39,7 +39,7 @@ fn a_part_that_is_truncated_or_dropped_is_told_by_its_keys() {
 
 #[test]
 fn digests_that_are_lost_make_the_next_export_full() {
-    let source = Source::of("keyed", KEYED).unwrap();
+    let source = Source::alone("keyed", KEYED).unwrap();
     source.full("").unwrap();
     assert_eq!(source.full("--deletes").unwrap(), "the last export did not look at the keys");
     let folder = source.place.path("mark.keys");

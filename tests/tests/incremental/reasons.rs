@@ -17,7 +17,7 @@ fn edit(source: &Source, change: impl FnOnce(&mut Value)) {
 
 #[test]
 fn the_mark_is_of_something_else() {
-    let source = Source::of("dated", DATED).unwrap();
+    let source = Source::alone("dated", DATED).unwrap();
     type Change = fn(&mut Value);
     let cases: [(&str, Change, &str); 9] = [
         ("", |mark| mark["source"] = "public.other".into(), "the last export was of another table"),
@@ -57,14 +57,13 @@ fn an_older_programs_mark_is_continued() {
 fn a_table_that_was_made_anew() {
     let source = Source::of("dated", DATED).unwrap();
     source.full("--by xmin").unwrap();
-    for change in ["TRUNCATE dated", "VACUUM FULL dated", "ALTER TABLE dated ALTER note TYPE varchar(99), ALTER note TYPE text USING note"] {
-        source.execute(&change.replace("ALTER note TYPE varchar(99), ", "")).unwrap();
-        source.execute("CLUSTER dated USING dated_pkey").unwrap();
+    for change in ["TRUNCATE dated", "VACUUM FULL dated", "CLUSTER dated USING dated_pkey"] {
+        source.execute(change).unwrap();
         assert_eq!(source.full("--by xmin").unwrap(), "the table was rewritten or truncated", "{change}");
     }
     let parts = "CREATE TABLE parted (id int, note text) PARTITION BY LIST (id); CREATE TABLE one PARTITION OF parted FOR VALUES IN (1);
         CREATE TABLE two PARTITION OF parted FOR VALUES IN (2); INSERT INTO parted VALUES (1), (2)";
-    let source = Source::of("parted", parts).unwrap();
+    let source = Source::alone("parted", parts).unwrap();
     source.full("").unwrap();
     source.execute("TRUNCATE one").unwrap();
     assert_eq!(source.full("").unwrap(), "the table was rewritten or truncated");
