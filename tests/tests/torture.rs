@@ -53,14 +53,16 @@ impl Torture {
 
 /// Every row, whatever their order.
 fn digest(database: &Database, table: &str) -> Result<String> {
-    let query = format!("SELECT count(*) || ' ' || md5(string_agg(t::text, '|' ORDER BY branch, number)) FROM {table} t");
+    let query =
+        format!("SELECT count(*) || ' ' || md5(string_agg(t::text, '|' ORDER BY branch, number)) FROM {table} t");
     Ok(database.client()?.query_one(&query, &[])?.get(0))
 }
 
-fn torture() -> Result<()> {
+/// What was done, in words.
+fn torture() -> Result<Vec<String>> {
     let torture = Torture::from_environment()?;
     let mut chance = Chance::from_environment();
-    println!("seed {}", chance.seed());
+    let mut words = vec![format!("seed {}", chance.seed())];
     let server = Postgres::shared()?;
     let source = server.create_database("torture")?;
     source.client()?.batch_execute(LEDGER)?;
@@ -77,16 +79,17 @@ fn torture() -> Result<()> {
         let slot = torture.writing.mul_f64((round + 1) as f64 / torture.incrementals as f64);
         thread::sleep(slot.saturating_sub(begun.elapsed()));
     }
-    println!("{}", writers.stop()?);
+    words.push(writers.stop()?);
     all(&mut chains, |chain| chain.increment(None))?;
     naive.copy()?;
 
     let expected = digest(&source, "ledger")?;
     all(&mut chains, |chain| chain.conclude(server, &expected))?;
     let lost = naive.lost()?;
-    println!("the naive copy lost {lost} rows");
     ensure!(lost > 0, "the naive copy lost nothing, so that this test would not have noticed a loss");
-    Ok(())
+    words.extend(chains.iter().map(Chain::words));
+    words.push(format!("the naive copy lost {lost} rows"));
+    Ok(words)
 }
 
 /// Side by side, as they would run for two stores.
@@ -99,5 +102,5 @@ fn all(chains: &mut [Chain], each: impl Fn(&mut Chain) -> Result<()> + Sync) -> 
 
 #[test]
 fn nothing_is_lost_between_eight_writers() {
-    torture().unwrap();
+    println!("{}", torture().unwrap().join("\n"));
 }

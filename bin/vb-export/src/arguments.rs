@@ -6,9 +6,9 @@ use crate::snapshot::Holding;
 use chrono::TimeDelta;
 use std::path::{Path, PathBuf};
 use vb_core::environment::{self as variables, Environment};
-use vb_core::time::Instant;
 use vb_core::mark::Mark;
 use vb_core::position::XMIN;
+use vb_core::time::Instant;
 use vb_core::{Error, Result, naming, watermark};
 use vb_format::Compression;
 use vb_pipe::{CommonArguments, EXIT_CODES};
@@ -297,8 +297,9 @@ impl Part {
     fn check(&self) -> Result<()> {
         let from_file = self.since.as_deref().is_some_and(|since| since.starts_with('@'));
         if self.by.as_deref() == Some(XMIN) && self.since.is_some() && !from_file {
-            return Err(Error::usage("xmin knows no times to start from")
-                .with_hint("Give --since @FILE, the file that vb-put --mark wrote, or name a time column with --by COLUMN."));
+            return Err(Error::usage("xmin knows no times to start from").with_hint(
+                "Give --since @FILE, the file that vb-put --mark wrote, or name a time column with --by COLUMN.",
+            ));
         }
         if !self.deletes {
             return Ok(());
@@ -309,8 +310,10 @@ impl Part {
         }
         let parts = [&self.until, &self.range, &self.condition, &self.shard];
         if parts.iter().any(|part| part.is_some()) {
-            return Err(Error::usage("--until, --range, --where and --shard are parts of the table, which cannot tell what is gone")
-                .with_hint("Leave them out, or --deletes."));
+            return Err(Error::usage(
+                "--until, --range, --where and --shard are parts of the table, which cannot tell what is gone",
+            )
+            .with_hint("Leave them out, or --deletes."));
         }
         Ok(())
     }

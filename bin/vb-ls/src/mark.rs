@@ -59,7 +59,9 @@ pub(crate) fn agree(arguments: &Arguments, path: &Path, session: &Session, inven
     if !arguments.common.dry_run {
         match (&agreement, &newest) {
             (Agreement::Written(_), Some(newest)) => write_atomically(path, newest.to_line()?.as_bytes())?,
-            (Agreement::Removed(_), _) => std::fs::remove_file(path).map_err(|cause| Error::io(format!("removing {shown}"), cause))?,
+            (Agreement::Removed(_), _) => {
+                std::fs::remove_file(path).map_err(|cause| Error::io(format!("removing {shown}"), cause))?
+            }
             _ => {}
         }
     }
@@ -90,7 +92,12 @@ fn read(path: &Path) -> Result<Option<Mark>> {
 }
 
 /// The mark of the newest backup that can be continued and whose chain is whole.
-fn newest(arguments: &Arguments, session: &Session, inventory: &Inventory, mark: Option<&Mark>) -> Result<Option<Mark>> {
+fn newest(
+    arguments: &Arguments,
+    session: &Session,
+    inventory: &Inventory,
+    mark: Option<&Mark>,
+) -> Result<Option<Mark>> {
     let can_be_continued = |backup: &&Backup| {
         let row = &backup.entry.row;
         row.continues && row.until.is_some() && arguments.marking.means(row, mark) && !backup.entry.health().damaged

@@ -159,10 +159,16 @@ pub(crate) mod tests {
         let cases: [(Change, &str); 6] = [
             (|base, _| base.position = None, "does not reach"),
             (|_, next| next.position = None, "goes by xmin"),
-            (|_, next| next.position.as_mut().unwrap().by = "updated_at".to_owned(), "goes by xmin, and it by updated_at"),
+            (
+                |_, next| next.position.as_mut().unwrap().by = "updated_at".to_owned(),
+                "goes by xmin, and it by updated_at",
+            ),
             (|base, _| base.position.as_mut().unwrap().timeline = Some(2), "another timeline"),
             (|base, _| base.source.name = "public.other".to_owned(), "another source"),
-            (|base, next| (base.schema_sha256, next.schema_sha256) = (Some("a".into()), Some("b".into())), "other columns"),
+            (
+                |base, next| (base.schema_sha256, next.schema_sha256) = (Some("a".into()), Some("b".into())),
+                "other columns",
+            ),
         ];
         for (change, why) in cases {
             let [mut base, mut next] = by_xmin(1000, 1000);

@@ -80,7 +80,9 @@ fn same_source(mark: &Mark, present: &Present<'_>) -> Result<(), String> {
 fn near_enough(then: Option<u64>, next: u64) -> Result<(), String> {
     let Some(then) = then else { return Err("the last export did not note its transactions".to_owned()) };
     let passed = next.checked_sub(then).ok_or_else(|| {
-        format!("the server's transactions ({next}) are behind the last export's ({then}): it was restored or made anew")
+        format!(
+            "the server's transactions ({next}) are behind the last export's ({then}): it was restored or made anew"
+        )
     })?;
     if passed > MOST_XIDS {
         return Err(format!("{passed} transactions have passed since the last export: their numbers may come round"));
@@ -137,7 +139,11 @@ mod tests {
     }
 
     /// What is decided where `change` happened since.
-    fn decide(by: &str, deletes: bool, change: impl FnOnce(&mut Mark, &mut Source, &mut Position, &mut u64)) -> Result<Vec<u32>, String> {
+    fn decide(
+        by: &str,
+        deletes: bool,
+        change: impl FnOnce(&mut Mark, &mut Source, &mut Position, &mut u64),
+    ) -> Result<Vec<u32>, String> {
         let (mut mark, mut position, mut next_xid) = (mark(by), position(by), 6000);
         let words = |text: &str| Some(text.to_owned());
         let name = "public.t".to_owned();

@@ -37,7 +37,15 @@ impl Mark {
     /// A time that stands on no backup.
     #[must_use]
     pub fn of_time(until: Instant) -> Self {
-        Self { until, id: None, source: None, system_identifier: None, database: None, schema_sha256: None, position: None }
+        Self {
+            until,
+            id: None,
+            source: None,
+            system_identifier: None,
+            database: None,
+            schema_sha256: None,
+            position: None,
+        }
     }
 
     /// Where the next export starts after this backup; none if no increment can continue it.

@@ -23,7 +23,7 @@ impl Storage {
     }
 
     /// Parts that are there now and were not then.
-    pub fn added<'now>(&self, now: &'now Self) -> impl Iterator<Item = u32> {
+    pub fn added(&self, now: &Self) -> impl Iterator<Item = u32> {
         now.0.keys().copied().filter(|oid| !self.0.contains_key(oid))
     }
 

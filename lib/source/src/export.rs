@@ -1,8 +1,8 @@
 //! Reads what was planned: one snapshot, one COPY or several side by side, one stream.
 
-use crate::pg_dump::Run;
 use crate::holding::{Holder, locked_snapshot};
 use crate::key_pass::{KeyPass, Moment};
+use crate::pg_dump::Run;
 use crate::plan::{self, Ground, Plan};
 use crate::request::{Format, Request, Selection, TablePart};
 use crate::rows::{self, Reading};

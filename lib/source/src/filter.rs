@@ -33,7 +33,8 @@ impl Filter {
     /// The condition of all that is read, where it is not everything.
     pub(crate) fn exported(&self) -> Option<String> {
         let new = self.new.as_ref()?;
-        let whole = if self.whole.is_empty() { String::new() } else { format!(" OR tableoid = ANY {}", self.whole_parts()) };
+        let whole =
+            if self.whole.is_empty() { String::new() } else { format!(" OR tableoid = ANY {}", self.whole_parts()) };
         Some(format!("(COALESCE({new}, false){whole})"))
     }
 }

@@ -40,7 +40,11 @@ impl Holder {
 
 /// A snapshot, and a lock on the table that was there before anything in it changed; the table's oid. Where another session
 /// holds the table, it lets go, pauses, and tries again with a new snapshot.
-pub(crate) fn locked_snapshot(client: &mut Client, request: &Request, warn: &mut dyn FnMut(&str)) -> Result<(Snapshot, u32)> {
+pub(crate) fn locked_snapshot(
+    client: &mut Client,
+    request: &Request,
+    warn: &mut dyn FnMut(&str),
+) -> Result<(Snapshot, u32)> {
     let mut patience = Patience::new(request.lock_wait);
     loop {
         let snapshot = match &request.snapshot {

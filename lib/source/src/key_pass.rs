@@ -41,13 +41,17 @@ impl KeyPass {
     pub(crate) fn new(client: &mut Client, part: &TablePart, table: &Table, moment: &Moment<'_>) -> Result<Self> {
         let name = table.description.full_name();
         if table.kind == RelationKind::Table && !table.is_plain {
-            return Err(Error::usage(format!("{name} has rows of tables that inherit from it, and no key holds for all of them"))
-                .with_hint("Export each of the tables with --only --deletes."));
+            return Err(Error::usage(format!(
+                "{name} has rows of tables that inherit from it, and no key holds for all of them"
+            ))
+            .with_hint("Export each of the tables with --only --deletes."));
         }
         let key = keys::key_of(client, table.oid)?;
         if key.is_empty() {
             return Err(Error::usage(format!("{name} has no key by which rows that are gone could be told"))
-                .with_hint("Add a primary key (or a unique index of columns that are NOT NULL), or leave out --deletes."));
+                .with_hint(
+                    "Add a primary key (or a unique index of columns that are NOT NULL), or leave out --deletes.",
+                ));
         }
         let only = if part.only { "ONLY " } else { "" };
         Ok(Self {

@@ -22,5 +22,5 @@ mod tombstones;
 pub use export::{Export, Exported};
 pub use pieces::{Piece, Shard};
 pub use plan::Plan;
-pub use tombstones::Remembered;
 pub use request::{Format, Request, Selection, TablePart};
+pub use tombstones::Remembered;

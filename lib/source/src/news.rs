@@ -29,14 +29,17 @@ impl<'table> By<'table> {
         let needs_time = part.until.is_some() || part.range.is_some();
         let has_xmin = why_no_xmin(table, extents).is_none();
         let marked = part.since.as_ref().and_then(|mark| Some(mark.position.as_ref()?.by.as_str()));
-        let marked = marked.filter(|by| if *by == XMIN { has_xmin && !needs_time } else { time(description, by).is_some() });
+        let marked =
+            marked.filter(|by| if *by == XMIN { has_xmin && !needs_time } else { time(description, by).is_some() });
         match part.by.as_deref().or(marked) {
             Some(XMIN) if needs_time => Err(Error::usage("--until and --range go by time, of which xmin knows none")
                 .with_hint("Name a time column with --by COLUMN, or select rows with --where.")),
             Some(XMIN) => match why_no_xmin(table, extents) {
                 None => Ok(Some(Self::Xmin)),
-                Some(why) => Err(Error::usage(format!("{} cannot be exported by xmin: {why}", description.full_name()))
-                    .with_hint("Name a time column with --by COLUMN, or export the tables beneath it.")),
+                Some(why) => {
+                    Err(Error::usage(format!("{} cannot be exported by xmin: {why}", description.full_name()))
+                        .with_hint("Name a time column with --by COLUMN, or export the tables beneath it."))
+                }
             },
             Some(name) => {
                 let column = time(description, name).ok_or_else(|| {
@@ -47,8 +50,10 @@ impl<'table> By<'table> {
             }
             None => match TIME_COLUMNS.into_iter().find_map(|name| time(description, name)) {
                 Some(column) => Ok(Some(Self::Column(column))),
-                None if needs_time => Err(Error::usage(format!("the table {} has no time column", description.full_name()))
-                    .with_hint("Name one with --by COLUMN, or select rows with --where.")),
+                None if needs_time => {
+                    Err(Error::usage(format!("the table {} has no time column", description.full_name()))
+                        .with_hint("Name one with --by COLUMN, or select rows with --where."))
+                }
                 None => Ok(has_xmin.then_some(Self::Xmin)),
             },
         }

@@ -85,7 +85,8 @@ pub fn of_table(request: &Request, part: &TablePart, ground: &Ground<'_>) -> Res
     let watermark = watermark::of_export(&snapshot.moment, part.overlap);
     // A part of the table is no ground for an incremental to stand on.
     let is_all = until.is_none() && range.is_none() && condition.is_none() && shard.is_none();
-    let mut label = label(request, description, ground.server, &naming::set_of_table(&description.schema, &description.table));
+    let mut label =
+        label(request, description, ground.server, &naming::set_of_table(&description.schema, &description.table));
     if let Some(Shard { number, of }) = shard {
         label.set = naming::set_from(&format!("{}-{number}of{of}", label.set));
     }
@@ -104,7 +105,8 @@ pub fn of_table(request: &Request, part: &TablePart, ground: &Ground<'_>) -> Res
     label.since = base.map(|mark| mark.until);
     let since_xid = base.and_then(|mark| mark.position.as_ref()?.until_xid);
     label.position = position.map(|position| Position { since_xid, ..position });
-    let filter = Filter { new: by.zip(base).map(|(by, mark)| by.condition(mark)), whole, others: filter::others(part, by) };
+    let filter =
+        Filter { new: by.zip(base).map(|(by, mark)| by.condition(mark)), whole, others: filter::others(part, by) };
     let (pieces, select) = filter::pieces(request, part, ground, &filter, by);
     let warnings = warnings(base, by, snapshot, label.continues && since.is_some());
     let by = by.map(|by| by.name().to_owned());

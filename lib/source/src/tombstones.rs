@@ -109,7 +109,8 @@ impl Making {
             }
             Self::Later(thread) => {
                 let read = thread.join();
-                let buckets = read.unwrap_or_else(|_| Err(Error::failure("reading the keys: the thread ended unexpectedly")))?;
+                let buckets =
+                    read.unwrap_or_else(|_| Err(Error::failure("reading the keys: the thread ended unexpectedly")))?;
                 Ok((None, remembered(&buckets, None)))
             }
         }

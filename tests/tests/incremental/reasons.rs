@@ -24,10 +24,22 @@ fn the_mark_is_of_something_else() {
         ("", |mark| mark["system_identifier"] = "1".into(), "the last export was from another server"),
         ("", |mark| mark["database"] = "other".into(), "the last export was from another database"),
         ("", |mark| mark["schema_sha256"] = "00".into(), "the table's columns have changed"),
-        ("", |mark| mark["position"]["timeline"] = 99.into(), "the server was promoted or restored since the last export (its timeline was 99 and is 1)"),
-        ("--by xmin", |mark| mark["position"]["by"] = "updated_at".into(), "the last export went by updated_at, this one goes by xmin"),
+        (
+            "",
+            |mark| mark["position"]["timeline"] = 99.into(),
+            "the server was promoted or restored since the last export (its timeline was 99 and is 1)",
+        ),
+        (
+            "--by xmin",
+            |mark| mark["position"]["by"] = "updated_at".into(),
+            "the last export went by updated_at, this one goes by xmin",
+        ),
         ("--by xmin", |mark| mark["position"]["until_xid"] = (1u64 << 40).into(), "it was restored or made anew"),
-        ("--by xmin", |mark| *mark = serde_json::json!({"until": mark["until"], "id": mark["id"]}), "the last export did not note its transactions"),
+        (
+            "--by xmin",
+            |mark| *mark = serde_json::json!({"until": mark["until"], "id": mark["id"]}),
+            "the last export did not note its transactions",
+        ),
         ("--by updated_at", |_| {}, "the last export went by xmin, this one goes by updated_at"),
     ];
     for (options, change, reason) in cases {

@@ -37,7 +37,8 @@ fn a_mark_follows_the_store() {
     source.increment("--deletes", 0).unwrap();
 
     // The newest is gone from the store, then all are.
-    let newest = source.line("vb-ls --latest --ids").run().unwrap().succeeded().unwrap().stdout_text().trim().to_owned();
+    let newest =
+        source.line("vb-ls --latest --ids").run().unwrap().succeeded().unwrap().stdout_text().trim().to_owned();
     fs::remove_file(source.place.path(format!("backups/dated/{newest}_metadata.json"))).unwrap();
     let (said, _) = agree(&source);
     assert!(said.contains(&format!("it named {newest}")), "{said}");

@@ -96,7 +96,10 @@ fn what_has_no_xmin_is_refused() {
         CREATE MATERIALIZED VIEW kept AS TABLE dated";
     let source = Source::of("seen", sql).unwrap();
     let run = source.refused("--by xmin --since @mark").unwrap();
-    assert!(run.stderr_text().contains("public.seen cannot be exported by xmin: a view has no rows of its own"), "{run}");
+    assert!(
+        run.stderr_text().contains("public.seen cannot be exported by xmin: a view has no rows of its own"),
+        "{run}"
+    );
     let dated = Source { table: "dated", ..source };
     for (options, why) in [
         ("--by xmin --since 2026-11-21", "xmin knows no times to start from"),

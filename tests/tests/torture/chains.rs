@@ -57,9 +57,14 @@ impl Chain {
         let done = run.event("vb-export", "done")?;
         self.with_deletes += usize::from(done["deletes"]["dirty"].as_u64() > Some(0));
         let put = run.event("vb-put", "done")?;
-        println!("{}: {} {}, deletes {}", self.set, put["id"], done["records_exported"], done["deletes"]);
-        self.stored.push(format!("{} {}", done["kind"], done["reason"]));
+        let (kind, records, deletes) = (&done["kind"], &done["records_exported"], &done["deletes"]);
+        self.stored.push(format!("{} {kind} ({}), {records} records, deletes {deletes}", put["id"], done["reason"]));
         Ok(())
+    }
+
+    /// What was stored.
+    pub(crate) fn words(&self) -> String {
+        format!("{}, {} killed", self.stored.join("\n"), self.killed)
     }
 
     fn stages(&self) -> Result<Vec<Command>> {
