@@ -88,16 +88,13 @@ fn proven(manifests: &[Manifest]) -> Result<Vec<&Manifest>> {
         let message = format!("{} does not belong to the chain of {}, and both are in the archive", second.id, first.id);
         return Err(Error::integrity(message).with_hint("Let the archive hold one chain, as vb-get --chain writes it."));
     }
-    let chain = chain::resolve(manifests, &first.id)?;
-    let full = chain.first().copied().unwrap_or(first);
-    let strange = |manifest: &&&Manifest| {
-        (&manifest.source.source_type, &manifest.source.name) != (&full.source.source_type, &full.source.name)
-    };
-    if let Some(strange) = chain.iter().find(strange) {
-        let (id, of, name) = (&strange.id, &strange.source.name, &full.source.name);
-        let message = format!("the chain of {name} is broken: {id} is a backup of {of}");
+    let of = |manifest: &Manifest| (manifest.source.source_type.clone(), manifest.source.name.clone());
+    if let Some(strange) = manifests.iter().find(|manifest| of(manifest) != of(first)) {
+        let (one, other) = (&strange.source.name, &first.source.name);
+        let message = format!("the chain is broken: {} is a backup of {one}, {} of {other}", strange.id, first.id);
         return Err(Error::integrity(message).with_hint(HINT));
     }
+    let chain = chain::resolve(manifests, &first.id)?;
     if chain.len() < manifests.len() {
         let message = format!("the archive holds backups that do not belong to the chain of {}", first.id);
         return Err(Error::integrity(message).with_hint("Let the archive hold one chain, as vb-get --chain writes it."));
@@ -228,7 +225,7 @@ mod tests {
         for (manifests, words) in [
             (vec![], "no chain"),
             (vec![next.clone()], "hole"),
-            (vec![full.clone(), manifest("other", 2, Some(1))], "is a backup of other"),
+            (vec![full.clone(), manifest("other", 2, Some(1))], "other"),
             (vec![full.clone(), next.clone(), manifest("t", 3, Some(1))], "both are in the archive"),
             (vec![full.clone(), next.clone(), manifest("t", 3, None)], "both are in the archive"),
         ] {
