@@ -1,6 +1,5 @@
 //! A chain of backups from outside: `vb-get --chain | vb-import` against a real server, all of it in one transaction or nothing.
 
-use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

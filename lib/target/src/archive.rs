@@ -58,7 +58,8 @@ impl Archive {
             Error::integrity(format!("reading {name}: {why}"))
                 .with_hint("Fetch the archive again with vb-get; nothing was changed.")
         };
-        let damaged = |cause: std::io::Error| broken(format!("the archive is cut off or damaged ({cause})"));
+        // The cause would show the damaged bytes.
+        let damaged = |_: std::io::Error| broken("the archive is cut off or damaged".to_owned());
         let (mut members, mut end) = (Vec::new(), 0);
         let mut archive = tar::Archive::new(Seekable { window: window.clone(), at: 0 });
         for entry in archive.entries_with_seek().map_err(damaged)? {

@@ -14,6 +14,9 @@ use vb_core::manifest::{Manifest, Object};
 use vb_core::{Error, Result, chain, naming};
 use vb_gzip::GzipError;
 
+/// What the names of manifests end in.
+const MANIFEST: &str = "_metadata.json";
+
 const HINT: &str = "Fetch the chain again with vb-get --chain; nothing was changed.";
 
 /// One backup of a table.
@@ -35,10 +38,10 @@ impl Backup {
     }
 }
 
-/// Whether an archive's first member begins a chain.
+/// Whether there are manifests in an archive. It may have been packed by other hands, in any order.
 #[must_use]
 pub fn is_chain(archive: &Archive) -> bool {
-    archive.members.first().is_some_and(|member| member.name.ends_with("_metadata.json"))
+    archive.members.iter().any(|member| member.name.ends_with(MANIFEST))
 }
 
 /// The chain in an archive, the full backup first. What is decompressed goes to a file without a name in this folder.
@@ -72,12 +75,21 @@ pub fn of_chain(archive: &Archive, folder: &Path) -> Result<Vec<Backup>> {
 }
 
 fn manifests(archive: &Archive) -> Result<Vec<Manifest>> {
-    let is_manifest = |member: &&Member| member.name.ends_with("_metadata.json");
+    let is_manifest = |member: &&Member| member.name.ends_with(MANIFEST);
     archive.members.iter().filter(is_manifest).map(|member| Manifest::parse(&member.text()?, &member.name)).collect()
 }
 
 /// The one chain that these manifests make, all of them in it, and all of one source.
 fn proven(manifests: &[Manifest]) -> Result<Vec<&Manifest>> {
+    let of = |manifest: &Manifest| (manifest.source.source_type.clone(), manifest.source.name.clone());
+    let pairs = manifests.iter().zip(manifests.iter().skip(1));
+    if let Some((one, other)) = pairs.into_iter().find(|(one, other)| of(one) != of(other)) {
+        let (first, second) = (&one.source.name, &other.source.name);
+        let message = format!("the chain is broken: {} is a backup of {first}, {} of {second}", one.id, other.id);
+        return Err(Error::integrity(message).with_hint(HINT));
+    }
+    // A hole is told as such, and not as two chains.
+    manifests.iter().try_for_each(|manifest| chain::resolve(manifests, &manifest.id).map(drop))?;
     let bases: HashSet<&str> = manifests.iter().filter_map(|manifest| manifest.base.as_deref()).collect();
     let mut newest = manifests.iter().filter(|manifest| !bases.contains(manifest.id.as_str()));
     let (first, second) = (newest.next(), newest.next());
@@ -87,12 +99,6 @@ fn proven(manifests: &[Manifest]) -> Result<Vec<&Manifest>> {
     if let Some(second) = second {
         let message = format!("{} does not belong to the chain of {}, and both are in the archive", second.id, first.id);
         return Err(Error::integrity(message).with_hint("Let the archive hold one chain, as vb-get --chain writes it."));
-    }
-    let of = |manifest: &Manifest| (manifest.source.source_type.clone(), manifest.source.name.clone());
-    if let Some(strange) = manifests.iter().find(|manifest| of(manifest) != of(first)) {
-        let (one, other) = (&strange.source.name, &first.source.name);
-        let message = format!("the chain is broken: {} is a backup of {one}, {} of {other}", strange.id, first.id);
-        return Err(Error::integrity(message).with_hint(HINT));
     }
     let chain = chain::resolve(manifests, &first.id)?;
     if chain.len() < manifests.len() {
