@@ -9,7 +9,7 @@ COMMANDS = $(notdir $(wildcard bin/*))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build test chaos fuzz check lint fence demo bench backup incremental restore verify install env-example clean
+.PHONY: help setup build test chaos torture fuzz check lint fence demo bench backup incremental restore verify install env-example clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -36,6 +36,9 @@ test: setup build lint ## run all tests, against real servers
 chaos: setup build ## kill the stages of the pipes at random moments, 200 times on each store and in each direction
 	VB_SOAK_ROUNDS=200 cargo test --release --package vb-tests --test soak
 
+torture: setup build ## twenty incrementals beside eight writers for a minute and a half, some killed, restored and compared
+	VB_TORTURE_SECONDS=90 VB_TORTURE_INCREMENTALS=20 VB_TORTURE_HOLD_SECONDS=10 cargo test --release --package vb-tests --test torture -- --nocapture
+
 fuzz: ## feed ten million damaged COPY streams and a million damaged Parquet files to the decoders
 	VB_FUZZ_INPUTS=10000000 cargo test --release --package vb-postgres --test fuzz -- --nocapture
 	VB_FUZZ_INPUTS=1000000 cargo test --release --package vb-target --test fuzz -- --nocapture
@@ -54,7 +57,7 @@ bench: ## measure against pg_dump, gzip and the like
 backup: build ## back up in full: TABLES="a b" STORE=URL
 	@scripts/backup
 
-incremental: build ## back up what is new since the last backup: TABLES="a b" STORE=URL
+incremental: build ## back up what is new since the last backup: TABLES="a b" DELETES=yes STORE=URL
 	@scripts/incremental
 
 restore: build ## restore a backup: ID=... (the latest unless given) STORE=URL

@@ -8,6 +8,7 @@ pub mod chance;
 pub mod command;
 pub mod leftovers;
 pub mod made_store;
+pub mod oracle;
 pub mod pair;
 pub mod pipeline;
 pub mod place;

@@ -1,13 +1,15 @@
 //! The command line, and what it asks for.
 
 use crate::shard;
+use crate::sidecar::Sidecar;
 use crate::snapshot::Holding;
 use chrono::TimeDelta;
 use std::path::{Path, PathBuf};
 use vb_core::environment::{self as variables, Environment};
+use vb_core::mark::Mark;
+use vb_core::position::XMIN;
 use vb_core::time::Instant;
-use vb_core::watermark::{self, Mark};
-use vb_core::{Error, Result, naming};
+use vb_core::{Error, Result, naming, watermark};
 use vb_format::Compression;
 use vb_pipe::{CommonArguments, EXIT_CODES};
 use vb_postgres::snapshot::Token;
@@ -17,6 +19,8 @@ const EXAMPLES: &str = "\
 Examples:
   vb-export | vb-compress | vb-put
   vb-export --since @data/.last_backup | vb-compress | vb-put --mark data/.last_backup
+  vb-export --since @data/.last_backup --deletes | vb-compress | vb-put --mark data/.last_backup
+  vb-export table stations --by xmin --since @data/stations | vb-compress | vb-put --mark data/stations
   vb-export table weather.stations --range 2026-11-01:2026-11-30 -o stations.parquet
   vb-export query 'SELECT * FROM stations' --format csv
   vb-export snapshot -- parallel 'vb-export --shard {}/4 | vb-compress | vb-put' ::: 1 2 3 4";
@@ -83,9 +87,17 @@ struct Part {
     #[arg(long = "where", value_name = "SQL", global = true)]
     condition: Option<String>,
 
-    /// The time column; without it updated_at, else created_at
-    #[arg(long, value_name = "COLUMN", global = true)]
+    /// By what rows are new: a time column, or xmin, the transaction that wrote them; without it updated_at, else created_at, else xmin
+    #[arg(long, value_name = "COLUMN|xmin", global = true)]
     by: Option<String>,
+
+    /// Everything, although FILE says where the last export ended
+    #[arg(long, requires = "since", global = true)]
+    full: bool,
+
+    /// Tell in an incremental export which rows are gone; what that takes is kept beside FILE
+    #[arg(long, global = true)]
+    deletes: bool,
 
     /// Without the rows of tables that inherit from it
     #[arg(long, global = true)]
@@ -166,17 +178,26 @@ impl Arguments {
     ///
     /// # Errors
     /// A usage error for a time, a range or a file that means nothing.
-    pub(crate) fn request(&self, environment: &Environment, now: Instant) -> Result<Request> {
+    pub(crate) fn request(
+        &self,
+        environment: &Environment,
+        now: Instant,
+        sidecar: Option<&mut Sidecar>,
+    ) -> Result<Request> {
         let selection = match &self.source {
             Some(Source::Query { sql }) => self.part.of_query(sql)?,
-            Some(Source::Table { name }) => self.part.of_table(name.as_deref(), environment, now)?,
-            None | Some(Source::Snapshot(_)) => self.part.of_table(None, environment, now)?,
+            Some(Source::Table { name }) => self.part.of_table(name.as_deref(), environment, now, sidecar)?,
+            None | Some(Source::Snapshot(_)) => self.part.of_table(None, environment, now, sidecar)?,
         };
         let set = self.form.set.clone().or_else(|| environment.get(variables::VB_SET).map(str::to_owned));
         if let Some(set) = &set {
             naming::check_set(set)?;
         }
         let format = self.form.format()?;
+        if self.part.deletes && !matches!(format, Format::Parquet(_)) {
+            return Err(Error::usage("only Parquet has room for rows that are gone")
+                .with_hint("Leave out --deletes, or --format."));
+        }
         let snapshot = self.part.snapshot.as_deref().or_else(|| environment.get(variables::VB_SNAPSHOT));
         let snapshot = snapshot.map(Token::parse).transpose()?;
         let row_hash = self.speed.row_hash || environment.get(variables::VB_ROW_HASH) == Some("yes");
@@ -193,6 +214,12 @@ impl Arguments {
             row_security: self.part.enable_row_security,
             pg_dump: environment.get(variables::VB_PG_DUMP).map(PathBuf::from),
         })
+    }
+
+    /// Where the digests of the keys are kept, if rows that are gone are told.
+    pub(crate) fn sidecar(&self) -> Option<Sidecar> {
+        let path = self.part.since.as_deref().and_then(|since| since.strip_prefix('@'))?;
+        self.part.deletes.then(|| Sidecar::beside(Path::new(path)))
     }
 
     /// What to hold, if that is all.
@@ -228,27 +255,67 @@ impl Part {
     /// A query says itself which rows it wants.
     fn of_query(&self, sql: &str) -> Result<Selection> {
         let given = [&self.since, &self.until, &self.range, &self.condition, &self.by, &self.shard];
-        if given.iter().all(|option| option.is_none()) && !self.only {
+        if given.iter().all(|option| option.is_none()) && !self.only && !self.deletes {
             return Ok(Selection::Query(sql.to_owned()));
         }
-        Err(Error::usage("--since, --until, --range, --where, --by, --shard and --only are for tables")
+        Err(Error::usage("--since, --until, --range, --where, --by, --deletes, --shard and --only are for tables")
             .with_hint("Write the condition into the query."))
     }
 
-    fn of_table(&self, name: Option<&str>, environment: &Environment, now: Instant) -> Result<Selection> {
+    fn of_table(
+        &self,
+        name: Option<&str>,
+        environment: &Environment,
+        now: Instant,
+        sidecar: Option<&mut Sidecar>,
+    ) -> Result<Selection> {
+        self.check()?;
         let name = name.or_else(|| environment.get(variables::VB_TABLE)).unwrap_or(naming::DEFAULT_TABLE);
         let until = self.until.as_deref().map(|when| watermark::parse_when(when, now)).transpose()?;
+        let since = self.since.as_deref().map(|since| mark(since, now)).transpose()?.flatten();
+        let since = since.filter(|_| !self.full);
+        let deletes = match (sidecar, &since) {
+            (Some(sidecar), Some(mark)) => Some(sidecar.read(mark)?),
+            (Some(_), None) => Some(Err("there was no export before".to_owned())),
+            (None, _) => None,
+        };
         Ok(Selection::Table(Box::new(TablePart {
             name: name.to_owned(),
             only: self.only,
-            since: self.since.as_deref().map(|since| mark(since, now)).transpose()?.flatten(),
+            since,
             until,
             range: self.range.as_deref().map(watermark::parse_range).transpose()?,
             condition: self.condition.clone(),
             by: self.by.clone(),
             overlap: self.overlap(now)?,
             shard: self.shard.as_deref().map(|text| shard::parse(text, environment)).transpose()?,
+            deletes,
         })))
+    }
+
+    /// Options that mean nothing together.
+    fn check(&self) -> Result<()> {
+        let from_file = self.since.as_deref().is_some_and(|since| since.starts_with('@'));
+        if self.by.as_deref() == Some(XMIN) && self.since.is_some() && !from_file {
+            return Err(Error::usage("xmin knows no times to start from").with_hint(
+                "Give --since @FILE, the file that vb-put --mark wrote, or name a time column with --by COLUMN.",
+            ));
+        }
+        if !self.deletes {
+            return Ok(());
+        }
+        if !from_file {
+            return Err(Error::usage("--deletes needs --since @FILE, beside which it keeps the digests of the keys")
+                .with_hint("Give the file that vb-put --mark writes; a missing one is a full export."));
+        }
+        let parts = [&self.until, &self.range, &self.condition, &self.shard];
+        if parts.iter().any(|part| part.is_some()) {
+            return Err(Error::usage(
+                "--until, --range, --where and --shard are parts of the table, which cannot tell what is gone",
+            )
+            .with_hint("Leave them out, or --deletes."));
+        }
+        Ok(())
     }
 
     fn overlap(&self, now: Instant) -> Result<TimeDelta> {
@@ -260,7 +327,7 @@ impl Part {
 fn mark(since: &str, now: Instant) -> Result<Option<Mark>> {
     let Some(path) = since.strip_prefix('@') else {
         let until = watermark::parse_when(since, now)?;
-        return Ok(Some(Mark { until, id: None, source: None, system_identifier: None, schema_sha256: None }));
+        return Ok(Some(Mark::of_time(until)));
     };
     match std::fs::read_to_string(path) {
         Ok(text) => Mark::parse(&text, path).map(Some),

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod shard;
+mod sidecar;
 mod snapshot;
 
 use arguments::Arguments;
@@ -34,7 +35,8 @@ impl Command for Arguments {
         if let Some(holding) = self.holding() {
             return Ok(holding.hold(session, &parameters(session)?, self.overlap(session.now())?)?);
         }
-        let request = self.request(session.environment(), session.now())?;
+        let mut sidecar = self.sidecar();
+        let request = self.request(session.environment(), session.now(), sidecar.as_mut())?;
         let parameters = parameters(session)?;
         if self.common.dry_run {
             return dry_run(session, &request, &parameters);
@@ -53,11 +55,18 @@ impl Command for Arguments {
         }
         let mut label = plan.label.clone();
         label.records = Some(exported.records);
+        if let (Some(remembered), Some(sidecar), Some(position)) = (&exported.keys, &sidecar, &mut label.position) {
+            sidecar.keep(remembered)?;
+            position.keys_sha256 = Some(remembered.sha256.clone());
+        }
         let mut fields = done_fields(&plan, &label, &output);
         if let Some(hash) = &exported.row_hash {
             fields["row_hash"] = hash.sum.clone().into();
         }
         fields["schema"] = exported.schema.into();
+        if let Some(remembered) = &exported.keys {
+            fields["deletes"] = json!({ "dirty": remembered.dirty, "keys": remembered.keys });
+        }
         if let Format::Parquet(_) = request.format {
             fields["fidelity"] = fidelity(&plan, exported.kept_aside);
         }

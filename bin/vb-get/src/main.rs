@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod archive;
+
+use archive::Archive;
 use clap::Parser;
 use serde_json::json;
 use std::io::Write;
@@ -11,6 +14,7 @@ use vb_core::label::Kind;
 use vb_core::manifest::Manifest;
 use vb_core::{Error, Result, time, watermark};
 use vb_pipe::{Command, CommonArguments, Done, EXIT_CODES, Output, Session};
+use vb_repository::listing::Stored;
 use vb_repository::select::{self, Wanted};
 use vb_repository::{StoreArguments, fetch, words};
 use vb_store::Store;
@@ -20,9 +24,11 @@ Examples:
   vb-get verification_20261121_031500 | vb-compress -d | vb-import --mode upsert
   vb-get --latest --kind full -o full.parquet.gz
   vb-get --at '2026-11-20 12:00:00' --set verification | gunzip | head -c 4
+  vb-get --chain verification_20261121_031500 | vb-import
+  vb-get --latest --chain -o everything.tar
 ";
 
-/// Read one backup, verified
+/// Read one backup, or all that a restore of it needs, verified
 #[derive(Debug, Parser)]
 #[command(name = "vb-get", version, after_help = format!("{EXAMPLES}\n{EXIT_CODES}"))]
 struct Get {
@@ -41,6 +47,10 @@ struct Get {
     /// Only a full or only an incremental backup
     #[arg(long, value_name = "KIND", value_parser = ["full", "incremental"])]
     kind: Option<String>,
+
+    /// The backup and all that it stands on, as one tar archive that vb-import restores
+    #[arg(long)]
+    chain: bool,
 
     #[command(flatten)]
     store: StoreArguments,
@@ -72,6 +82,9 @@ impl Command for Get {
         let wanted = self.wanted(session)?;
         let store = self.store.open(session)?;
         let manifest = self.find(session, &*store, wanted)?;
+        if self.chain {
+            return Ok(self.run_chain(session, &*store, &select::chain(&*store, &manifest)?)?);
+        }
         if self.common.dry_run {
             let sentence = format!("would read {} from {}", manifest.id, store.describe());
             return Ok(session.done(&fields(&*store, &manifest, true), sentence)?);
@@ -82,7 +95,7 @@ impl Command for Get {
         let progress = session.progress_of("read", Some(manifest.size_bytes()));
         fetch::fetch(&*store, &manifest, &mut |bytes| {
             progress.add(bytes.len() as u64);
-            output.write_all(bytes).map_err(|cause| Error::io(format!("writing {}", self.target()), cause))
+            output.write_all(bytes).map_err(|cause| self.not_written(cause))
         })?;
         drop(progress);
         let size = words::bytes(manifest.size_bytes());
@@ -95,6 +108,38 @@ impl Command for Get {
 }
 
 impl Get {
+    /// Writes the archive. Every object is verified, and the links are proven, before it is sealed.
+    fn run_chain(&self, session: &Session, store: &dyn Store, chain: &[Stored]) -> Result<Done> {
+        let newest = archive::newest(chain)?;
+        let (place, count, size_bytes) = (store.describe(), chain.len(), archive::size_bytes(chain));
+        let mut fields = fields(store, newest, self.common.dry_run);
+        fields["chain"] = archive::ids(chain).into();
+        fields["size_bytes"] = size_bytes.into();
+        fields["objects"] = chain.iter().map(|stored| stored.manifest.objects.len()).sum::<usize>().into();
+        let whole = format!("{} and what it stands on ({count} backups, {})", newest.id, words::bytes(size_bytes));
+        if self.common.dry_run {
+            return session.done(&fields, format!("would read {whole} from {place}"));
+        }
+        let mut output = Output::open(session, self.path())?;
+        let label = archive::label(chain).ok_or_else(|| Error::failure("a chain without backups"))?;
+        output.promise(&label)?;
+        let progress = session.progress_of("read", Some(size_bytes));
+        let mut archive = Archive::new(chain, &mut output)?;
+        fetch::fetch_objects(store, chain.iter().flat_map(|stored| &stored.manifest.objects), &mut |chunk| {
+            progress.add(chunk.len() as u64);
+            archive.write(chunk).map_err(|cause| self.not_written(cause))
+        })?;
+        archive.finish().map_err(|cause| self.not_written(cause))?;
+        drop(progress);
+        let done = session.done(&fields, format!("read {whole} from {place}, verified"))?;
+        output.seal(label, &done)?;
+        Ok(done)
+    }
+
+    fn not_written(&self, cause: std::io::Error) -> Error {
+        Error::io(format!("writing {}", self.target()), cause)
+    }
+
     fn path(&self) -> Option<&Path> {
         self.output.as_deref().filter(|path| *path != Path::new("-"))
     }

@@ -7,16 +7,17 @@ use vb_target::{Mode, ModeChoice, Request};
 
 const EXAMPLES: &str = "\
 Examples:
-  vb-get --latest | vb-compress -d | vb-import
-  vb-get --at 2026-11-20 | vb-compress -d | vb-import --table scratch.scores
+  vb-get --latest --chain | vb-import
+  vb-get --at 2026-11-20 --chain | vb-import --table scratch.scores
+  vb-get --latest --kind full | vb-compress -d | vb-import
   vb-import --mode replace stations.parquet
   vb-import --range 2026-11-01:2026-11-30 --dry-run scores.parquet";
 
-/// A stream back into a table of PostgreSQL, in one transaction.
+/// A backup, or a chain of them, back into a table of PostgreSQL, in one transaction.
 #[derive(Debug, clap::Parser)]
 #[command(name = "vb-import", version, about, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Arguments {
-    /// The Parquet file; `-` or nothing for standard input
+    /// The Parquet file, or the archive of vb-get --chain; `-` or nothing for standard input
     #[arg(value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
@@ -39,6 +40,10 @@ pub(crate) struct Arguments {
     /// The time column for --range; without it updated_at, else created_at
     #[arg(long, value_name = "COLUMN", requires = "range")]
     by: Option<String>,
+
+    /// Processes of the server that build an index of a table that is made; by default as many as it is set to
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: Option<u16>,
 
     /// Keep the table's own triggers quiet
     #[arg(long)]
@@ -88,6 +93,7 @@ impl Arguments {
             mode,
             range: self.range.as_deref().map(watermark::parse_range).transpose()?,
             by: self.by.clone(),
+            jobs: self.jobs.map_or(0, usize::from),
             disable_triggers: self.disable_triggers,
             by_description: self.schema == SchemaName::Description,
         })

@@ -1,48 +1,67 @@
 //! The whole input, proven to its end, as a file that can be read from anywhere: Parquet begins at its end.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 use vb_core::label::Label;
 use vb_core::{Error, Result};
 use vb_pipe::{Input, Origin, Progress, Session};
-use vb_target::ParquetFile;
+use vb_target::{Archive, Backup, ParquetFile, Window, backup};
 
 const BLOCK_BYTES: usize = 1 << 20;
 /// What a Parquet file begins and ends with; `PARE` where its footer is encrypted.
 const PARQUET: &[u8; 4] = b"PAR1";
+/// As much as tells what an input is: the header of an archive's first member.
+const HEAD_BYTES: usize = 512;
+
+/// What an input is by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One backup, or any table.
+    Parquet,
+    /// Several files.
+    Archive,
+}
 
 /// An input that has come to its end.
 #[derive(Debug)]
 pub(crate) struct Whole {
-    /// The rows.
-    pub(crate) file: ParquetFile,
+    /// The rows: of one file, or of a chain, the full backup first.
+    pub(crate) backups: Vec<Backup>,
     /// What the stages before said that it is, if they were ours.
     pub(crate) label: Option<Box<Label>>,
     /// Its length.
     pub(crate) size_bytes: u64,
 }
 
-/// Reads the input to its end and demands the proof that it is whole: a seal, or else the footer.
+/// Reads the input to its end and demands the proof that it is whole: a seal, or else the footer or the end of the archive.
 ///
 /// # Errors
-/// Usage errors for what is no Parquet file; integrity errors for what is unproven, cut off or not what its label says.
+/// Usage errors for what is neither a Parquet file nor a chain; integrity errors for what is unproven, cut off or not what its label
+/// or a manifest says.
 pub(crate) fn read(session: &Session, path: Option<&Path>) -> Result<Whole> {
-    let (file, name, label, size_bytes) = match path.filter(|path| is_regular(path)) {
+    let (file, name, label) = match path.filter(|path| is_regular(path)) {
         Some(path) => {
             let name = path.display().to_string();
-            let refused = |cause| Error::io(format!("reading {name}"), cause);
-            let mut file = File::open(path).map_err(refused)?;
-            let size_bytes = file.metadata().map_err(refused)?.len();
-            let mut head = Vec::new();
-            Read::by_ref(&mut file).take(4).read_to_end(&mut head).map_err(refused)?;
-            check_head(&head, &name)?;
-            (file, name, None, size_bytes)
+            (File::open(path).map_err(|cause| Error::io(format!("reading {name}"), cause))?, name, None)
         }
         None => spooled(session, path)?,
     };
-    let file = ParquetFile::open(file, &name)?;
-    if let Some(records) = label.as_deref().and_then(|label: &Label| label.records)
+    let window = Window::whole(file, &name)?;
+    let size_bytes = window.length();
+    let mut head = Vec::new();
+    let read = window.reader().take(HEAD_BYTES as u64).read_to_end(&mut head);
+    read.map_err(|cause| Error::io(format!("reading {name}"), cause))?;
+    let backups = match form(&head, &name)? {
+        Form::Parquet => vec![alone(window, &name, label.as_deref())?],
+        Form::Archive => chain(&window, &name)?,
+    };
+    Ok(Whole { backups, label, size_bytes })
+}
+
+fn alone(window: Window, name: &str, label: Option<&Label>) -> Result<Backup> {
+    let file = ParquetFile::in_window(window, name)?;
+    if let Some(records) = label.and_then(|label| label.records)
         && records != file.rows()
     {
         return Err(Error::integrity(format!(
@@ -50,7 +69,16 @@ pub(crate) fn read(session: &Session, path: Option<&Path>) -> Result<Whole> {
             file.rows()
         )));
     }
-    Ok(Whole { file, label, size_bytes })
+    Ok(Backup::alone(file, label.map(|label| label.kind)))
+}
+
+fn chain(window: &Window, name: &str) -> Result<Vec<Backup>> {
+    let archive = Archive::index(window, name)?;
+    if backup::is_chain(&archive) {
+        return backup::of_chain(&archive, &std::env::temp_dir());
+    }
+    Err(Error::usage(format!("{name} is an archive, but not one of backups"))
+        .with_hint("vb-import reads the archives that vb-get --chain writes; tar -x unpacks any other."))
 }
 
 fn is_regular(path: &Path) -> bool {
@@ -58,7 +86,7 @@ fn is_regular(path: &Path) -> bool {
 }
 
 /// Copies a pipe into a file without a name, of which nothing is left however we end.
-fn spooled(session: &Session, path: Option<&Path>) -> Result<(File, String, Option<Box<Label>>, u64)> {
+fn spooled(session: &Session, path: Option<&Path>) -> Result<(File, String, Option<Box<Label>>)> {
     let mut input = Input::open(session, path)?;
     let name = input.name().to_owned();
     let folder = std::env::temp_dir();
@@ -68,17 +96,15 @@ fn spooled(session: &Session, path: Option<&Path>) -> Result<(File, String, Opti
     copy(&mut input, &mut file, &name, &step, &progress)?;
     drop(progress);
     let end = input.finish()?;
-    let size_bytes = end.digest.bytes();
-    if size_bytes == 0 {
+    if end.digest.bytes() == 0 {
         return Err(Error::integrity(format!("reading {name}: nothing came"))
             .with_hint("See what the command before it said; nothing was changed."));
     }
-    file.rewind().map_err(|cause| Error::io(&step, cause))?;
     let label = match end.origin {
         Origin::Sealed(label) => Some(label),
         Origin::Silent | Origin::File => None,
     };
-    Ok((file, name, label, size_bytes))
+    Ok((file, name, label))
 }
 
 fn copy(input: &mut Input, file: &mut File, name: &str, step: &str, progress: &Progress) -> Result<()> {
@@ -91,10 +117,11 @@ fn copy(input: &mut Input, file: &mut File, name: &str, step: &str, progress: &P
             Err(cause) if cause.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(cause) => return Err(Error::io(format!("reading {name}"), cause)),
         };
-        if head.len() < PARQUET.len() {
-            head.extend_from_slice(&block[..count.min(PARQUET.len() - head.len())]);
-            if head.len() == PARQUET.len() {
-                check_head(&head, name)?;
+        if head.len() < HEAD_BYTES {
+            head.extend_from_slice(&block[..count.min(HEAD_BYTES - head.len())]);
+            // What cannot be restored is refused before it has all come.
+            if head.len() == HEAD_BYTES {
+                form(&head, name)?;
             }
         }
         file.write_all(&block[..count]).map_err(|cause| Error::io(step, cause))?;
@@ -103,20 +130,19 @@ fn copy(input: &mut Input, file: &mut File, name: &str, step: &str, progress: &P
     Ok(())
 }
 
-/// What it is by its first bytes; an empty or shorter input is left to whoever proves its end.
-fn check_head(head: &[u8], name: &str) -> Result<()> {
-    if head == PARQUET || head.len() < PARQUET.len() {
-        return Ok(());
-    }
+/// What it is by its first bytes; an input that is too short to be anything is left to whoever proves its end.
+fn form(head: &[u8], name: &str) -> Result<Form> {
     let error = |what: &str| Error::usage(format!("{name} is {what}, not Parquet"));
     Err(match head {
+        _ if head.starts_with(PARQUET) || head.len() < PARQUET.len() => return Ok(Form::Parquet),
+        _ if Archive::is_one(head) => return Ok(Form::Archive),
         [0x1f, 0x8b, ..] => {
             error("gzip").with_hint("Pipe it through vb-compress -d first: … | vb-compress -d | vb-import.")
         }
-        [0x28, 0xb5, 0x2f, 0xfd] => {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             error("zstd").with_hint("Pipe it through zstd -dc first: … | zstd -dc | vb-import.")
         }
-        b"PARE" => error("an encrypted Parquet file").with_hint("Decrypt it first."),
+        [b'P', b'A', b'R', b'E', ..] => error("an encrypted Parquet file").with_hint("Decrypt it first."),
         _ => error("something else")
             .with_hint("vb-import reads what vb-export wrote as Parquet, which is its default format."),
     })
@@ -128,13 +154,21 @@ mod tests {
 
     #[test]
     fn each_format_gets_its_own_hint() {
-        assert!(check_head(b"PAR1", "x").is_ok());
+        assert_eq!(form(b"PAR1", "x").unwrap(), Form::Parquet);
         for (head, word) in
             [(&[0x1f, 0x8b, 8, 0][..], "vb-compress -d"), (&[0x28, 0xb5, 0x2f, 0xfd], "zstd"), (b"id,n", "vb-export")]
         {
-            let error = check_head(head, "standard input").unwrap_err();
+            let error = form(head, "standard input").unwrap_err();
             assert_eq!(error.kind(), vb_core::ErrorKind::Usage);
             assert!(error.hint().unwrap().contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn an_archive_is_told_by_its_magic() {
+        let mut head = [b'w'; HEAD_BYTES];
+        assert!(form(&head, "x").is_err());
+        head[257..262].copy_from_slice(b"ustar");
+        assert_eq!(form(&head, "x").unwrap(), Form::Archive);
     }
 }

@@ -12,7 +12,7 @@ use vb_core::label::{Kind, Label};
 use vb_core::{Error, ErrorKind, time};
 use vb_pipe::{Command, CommonArguments, Done, Session, cleanup};
 use vb_postgres::connection::Parameters;
-use vb_target::{Identity, LeftOut, Plan, Request, Restore};
+use vb_target::{Backup, Identity, LeftOut, Plan, Request, Restore, Restored};
 
 fn main() -> ExitCode {
     vb_pipe::main::<Arguments>()
@@ -36,16 +36,18 @@ impl Command for Arguments {
             session.warn(warning);
         }
         // Nothing touches the database before the input has come to a proven end.
-        let Whole { file, label, size_bytes } = input::read(session, self.input.as_deref())?;
-        let records_read = file.rows();
-        let restore = Restore::open(&request, file, &parameters)?;
+        let Whole { backups, label, size_bytes } = input::read(session, self.input.as_deref())?;
+        let names: Vec<Named> = backups.iter().map(Named::of).collect();
+        let records_read: u64 = names.iter().map(|backup| backup.rows).sum();
+        let restore = Restore::open(&request, backups, &parameters)?;
         let plan = restore.plan.clone();
-        tell(session, &plan, label.as_deref());
+        tell(session, &plan, &names);
         let mut fields = fields(&request, &plan, label.as_deref(), size_bytes);
         fields["records_read"] = records_read.into();
         if self.common.dry_run {
             fields["dry_run"] = true.into();
             fields["statements"] = plan.statements().into();
+            fields["backups"] = names.iter().filter_map(|backup| Some(json!({ "id": backup.id.as_ref()? }))).collect();
             return Ok(
                 session.done(&fields, format!("would restore up to {records_read} records into {}", plan.table))?
             );
@@ -57,28 +59,55 @@ impl Command for Arguments {
         for warning in &loaded.warnings {
             session.warn(warning);
         }
-        let records = loaded.records_restored;
+        let (records, deleted) = (loaded.records_restored(), loaded.records_deleted);
         let identity = loaded.identity.clone();
+        fields["backups"] = names.iter().zip(&loaded.backups).filter_map(|(name, came)| name.restored(came)).collect();
         {
             let _commit = cleanup::uninterrupted();
             loaded.commit()?;
         }
         fields["records_restored"] = records.into();
+        fields["records_deleted"] = deleted.into();
         match &identity {
             Identity::Identical => fields["identical"] = true.into(),
             Identity::NotCompared(reason) => fields["not_compared"] = (*reason).into(),
         }
         judge(session, &plan, &mut fields, &left_out)?;
         let identical = if identity == Identity::Identical { "; identical" } else { "" };
-        Ok(session.done(&fields, format!("{}{identical}", sentence(&plan, records)))?)
+        Ok(session.done(&fields, format!("{}{identical}", sentence(&plan, records, deleted, names.len())))?)
     }
 }
 
-fn tell(session: &Session, plan: &Plan, label: Option<&Label>) {
+/// What is told of a backup of a chain.
+struct Named {
+    id: Option<String>,
+    kind: Option<Kind>,
+    rows: u64,
+}
+
+impl Named {
+    fn of(backup: &Backup) -> Self {
+        Self { id: backup.id.clone(), kind: backup.kind, rows: backup.file.rows() }
+    }
+
+    /// None for a file that is no backup of a chain.
+    fn restored(&self, came: &Restored) -> Option<Value> {
+        Some(json!({
+            "id": self.id.as_ref()?,
+            "kind": self.kind,
+            "records_read": came.read,
+            "records_restored": came.restored,
+            "superseded": came.superseded,
+            "gone": came.gone,
+        }))
+    }
+}
+
+fn tell(session: &Session, plan: &Plan, backups: &[Named]) {
     for warning in &plan.warnings {
         session.warn(warning);
     }
-    if plan.starts_from_nothing && label.is_some_and(|label| label.kind == Kind::Incremental) {
+    if plan.starts_from_nothing && backups.first().is_some_and(|first| first.kind == Some(Kind::Incremental)) {
         let table = &plan.table;
         session.warn(&format!("this backup is incremental and {table} was empty: it now holds only what changed; restore the full backup first"));
     }
@@ -128,11 +157,14 @@ fn fields(request: &Request, plan: &Plan, label: Option<&Label>, size_bytes: u64
     fields
 }
 
-fn sentence(plan: &Plan, records: u64) -> String {
+fn sentence(plan: &Plan, records: u64, deleted: u64, backups: usize) -> String {
     let table = &plan.table;
-    match (plan.created, plan.mode) {
+    let deleted = if deleted > 0 { format!(", deleted {deleted}") } else { String::new() };
+    let chain = if backups > 1 { format!(" from {backups} backups") } else { String::new() };
+    let sentence = match (plan.created, plan.mode) {
         (true, _) => format!("restored {records} records into {table}, which was made"),
         (false, vb_target::Mode::Replace) => format!("replaced what was in {table} by {records} records"),
         (false, mode) => format!("restored {records} records into {table} ({})", mode.name()),
-    }
+    };
+    format!("{sentence}{chain}{deleted}")
 }

@@ -1,5 +1,6 @@
 //! The command line, and what it asks for.
 
+use crate::mark::MarkArguments;
 use std::path::PathBuf;
 use vb_core::assertion::Assertion;
 use vb_core::environment::VB_SET;
@@ -18,6 +19,7 @@ Examples:
   vb-ls --store s3://backups --store file:///srv/backups     which store lacks what
   vb-ls --assert 'age<26h && level>=2 && count>=7' || alarm  a switch for cron and monitoring
   vb-ls --cost
+  vb-ls --mark data/.last_backup                             after the file was lost, or the store was changed behind its back
 ";
 
 /// List the backups in a store, the newest last
@@ -94,6 +96,9 @@ pub(crate) struct Arguments {
     #[arg(long = "assert", value_name = "CONDITION", conflicts_with_all = ["limit", "latest", "at", "stats", "cost", "ids"])]
     assertion: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) marking: MarkArguments,
+
     /// Only the ids, one a line, for shell scripts
     #[arg(long, conflicts_with = "stats")]
     pub(crate) ids: bool,
@@ -124,6 +129,9 @@ impl Arguments {
             return Ok(Some(set.to_owned()));
         }
         let set = self.set.as_deref().or(session.environment().get(VB_SET));
+        if let (None, Some(path)) = (set, &self.marking.mark) {
+            return crate::mark::set_of(path);
+        }
         set.map(|set| naming::check_set(set).map(|()| set.to_owned())).transpose()
     }
 

@@ -5,6 +5,7 @@ mod arguments;
 mod check;
 mod inventory;
 mod lines;
+mod mark;
 mod money;
 mod policy;
 mod stats;
@@ -39,6 +40,9 @@ impl Command for Arguments {
         let now = session.now();
         let (set, wanted, assertion) = (self.set(session)?, self.wanted(now)?, self.assertion()?);
         let inventory = Inventory::take(session, &self.locations(session)?, set.as_deref())?;
+        if let Some(path) = &self.marking.mark {
+            return Ok(mark::agree(&self, path, session, &inventory)?);
+        }
         let chosen = self.choose(&inventory, wanted)?;
         if let Some(assertion) = assertion {
             check::all(session, &chosen, &assertion, now, set.as_deref(), &inventory.place())?;

@@ -27,7 +27,7 @@ use subject::Subject;
 use vb_core::Error;
 use vb_core::environment::VB_SET;
 use vb_core::manifest::Manifest;
-use vb_core::watermark::Mark;
+use vb_core::mark::Mark;
 use vb_pipe::{Command, CommonArguments, Done, EXIT_CODES, Session, write_atomically};
 use vb_repository::{OpenStore, Place, StoresArguments, annotation, guard};
 
@@ -210,21 +210,14 @@ impl Put {
 
     fn write_mark(&self, session: &Session, manifest: &Manifest) -> vb_core::Result<()> {
         let Some(path) = &self.mark else { return Ok(()) };
-        let Some(until) = manifest.until.filter(|_| manifest.continues) else {
+        let Some(mark) = Mark::of(manifest) else {
             session.warn(&format!(
                 "{} was left as it was: no incremental export can continue this stream",
                 path.display()
             ));
             return Ok(());
         };
-        let mark = Mark {
-            until,
-            id: Some(manifest.id.clone()),
-            source: Some(manifest.source.name.clone()),
-            system_identifier: manifest.source.system_identifier.clone(),
-            schema_sha256: manifest.schema_sha256.clone(),
-        };
-        write_atomically(path, mark.to_line().as_bytes()).map_err(|cause| {
+        write_atomically(path, mark.to_line()?.as_bytes()).map_err(|cause| {
             Error::failure(format!("the backup {} is stored, but its mark is not: {cause}", manifest.id)).with_hint(
                 "The next incremental overlaps with this one, which loses nothing; make the mark's folder writable.",
             )

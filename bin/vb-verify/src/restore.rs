@@ -1,11 +1,10 @@
-//! Levels 3 and 4: the real pipe, `vb-get | vb-compress -d | vb-import`, into a database of its own that is dropped
-//! afterwards; for tar, `tar -x` into a folder that goes. Whatever a restore on the worst day would meet is met here.
+//! Levels 3 and 4: the real pipe, `vb-get --chain | vb-import`, into a database of its own that is dropped afterwards; for tar,
+//! `vb-get | vb-compress -d | tar -x` into a folder that goes. Whatever a restore on the worst day would meet is met here.
 
 use crate::scratch::Scratch;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use vb_core::fact::Level;
 use vb_core::manifest::Manifest;
@@ -45,51 +44,38 @@ impl Restorer {
         let extension = extension(last);
         let bare = extension.trim_end_matches(".gz").trim_end_matches(".zst");
         match bare {
-            "parquet" => self.restore_database(chain),
+            "parquet" => self.restore_database(last),
             "tar" => chain.iter().try_for_each(|manifest| self.unpack(manifest)).map(|()| Level::Restored),
             _ => Err(Error::usage(format!("restoring {}: nothing here restores {extension:?}", last.id))
                 .with_hint("Verify it up to level 2.")),
         }
     }
 
-    fn restore_database(&self, chain: &[Manifest]) -> Result<Level> {
+    /// The whole chain at once, as every restore does it.
+    fn restore_database(&self, last: &Manifest) -> Result<Level> {
         let scratch = Scratch::create(self.scratch_url.as_deref(), &self.environment)?;
-        let mut level = Level::Listed;
-        for manifest in chain {
-            let mut import = program("vb-import");
-            import.envs(scratch.variables().iter().map(|(name, value)| (name, value)));
-            let said = self.pipe(manifest, "vb-import", import, None)?;
-            let identical = said["identical"] == Value::Bool(true);
-            level = if identical { Level::Identical } else { Level::Restored };
-        }
+        let mut import = program("vb-import");
+        import.envs(scratch.variables().iter().map(|(name, value)| (name, value)));
+        let said = self.pipe(last, &["--chain"], "vb-import", import)?;
         scratch.drop_now()?;
-        Ok(level)
+        Ok(if said["identical"] == Value::Bool(true) { Level::Identical } else { Level::Restored })
     }
 
     fn unpack(&self, manifest: &Manifest) -> Result<()> {
         let folder = tempfile::tempdir().map_err(|cause| Error::io("making a scratch folder", cause))?;
         let mut tar = Command::new("tar");
         tar.args(["-x", "-f", "-", "-C"]).arg(folder.path());
-        self.pipe(manifest, "tar", tar, None).map(drop)
+        self.pipe(manifest, &[], "tar", tar).map(drop)
     }
 
-    /// Runs `vb-get | vb-compress -d | last`; the `done` line of the last one, if it says such.
-    fn pipe(
-        &self,
-        manifest: &Manifest,
-        name: &'static str,
-        mut last: Command,
-        folder: Option<PathBuf>,
-    ) -> Result<Value> {
+    /// Runs `vb-get | vb-compress -d | last`, or with `--chain` among the options `vb-get | last`; the `done` line of the last one,
+    /// if it says such.
+    fn pipe(&self, manifest: &Manifest, options: &[&str], name: &'static str, last: Command) -> Result<Value> {
         let mut get = program("vb-get");
-        get.args([&manifest.id, "--store", &self.store]);
-        if let Some(folder) = folder {
-            last.current_dir(folder);
-        }
-        let compressed = extension(manifest).ends_with(".gz");
+        get.args([&manifest.id, "--store", &self.store]).args(options);
         let mut stages = Vec::new();
         let mut source = start(&mut stages, "vb-get", get, Stdio::null())?;
-        if compressed {
+        if options.is_empty() && extension(manifest).ends_with(".gz") {
             let mut inflate = program("vb-compress");
             inflate.arg("-d");
             source = start(&mut stages, "vb-compress", inflate, source)?;

@@ -2,6 +2,7 @@
 
 use crate::label::Kind;
 use crate::manifest::Manifest;
+use crate::position::Position;
 use crate::{Error, Result};
 use std::collections::HashMap;
 
@@ -32,12 +33,55 @@ fn base_of<'all>(manifest: &Manifest, by_id: &HashMap<&str, &'all Manifest>) -> 
     };
     let name = manifest.base.as_deref().ok_or_else(|| broken("it does not name the backup it stands on".to_owned()))?;
     let base = *by_id.get(name).ok_or_else(|| broken(format!("{name} is not in this store")))?;
-    if base.source != manifest.source && base.source.system_identifier != manifest.source.system_identifier {
-        return Err(broken(format!("{name} comes from another server")));
+    follows(base, manifest).map_err(|why| broken(format!("{name} {why}")))?;
+    Ok(base)
+}
+
+/// Whether `next` continues `base`, whose id it names.
+///
+/// # Errors
+/// Why not: a clause about the base.
+pub fn follows(base: &Manifest, next: &Manifest) -> std::result::Result<(), String> {
+    let differs = |was: &Option<String>, is: &Option<String>| matches!((was, is), (Some(was), Some(is)) if was != is);
+    let (was, is) = (&base.source, &next.source);
+    let why = if differs(&was.system_identifier, &is.system_identifier) {
+        "comes from another server"
+    } else if was.name != is.name || differs(&was.database, &is.database) {
+        "comes from another source"
+    } else if differs(&base.schema_sha256, &next.schema_sha256) {
+        "has other columns"
+    } else if !reaches(base, next) {
+        "does not reach to where it begins"
+    } else {
+        return same_kind(base.position.as_ref(), next.position.as_ref());
+    };
+    Err(why.to_owned())
+}
+
+/// Times and transactions: what both know must meet, and they must know one of them.
+fn reaches(base: &Manifest, next: &Manifest) -> bool {
+    let until_xid = base.position.as_ref().and_then(|position| position.until_xid);
+    let since_xid = next.position.as_ref().and_then(|position| position.since_xid);
+    let by_time = base.until.zip(next.since).map(|(until, since)| since <= until);
+    match (by_time, since_xid) {
+        (None, None) => false,
+        (by_time, None) => by_time == Some(true),
+        (by_time, Some(since)) => by_time != Some(false) && until_xid.is_some_and(|until| since <= until),
     }
-    match (base.until, manifest.since) {
-        (Some(until), Some(since)) if since <= until => Ok(base),
-        _ => Err(broken(format!("{name} does not reach to where it begins"))),
+}
+
+/// An increment by a column stands on none by `xmin`, nor the other way round.
+fn same_kind(base: Option<&Position>, next: Option<&Position>) -> std::result::Result<(), String> {
+    let Some(next) = next else {
+        return if base.is_some_and(Position::is_by_xmin) { Err("goes by xmin".to_owned()) } else { Ok(()) };
+    };
+    match base {
+        Some(base) if base.by != next.by => Err(format!("goes by {}, and it by {}", base.by, next.by)),
+        Some(base) if base.timeline.zip(next.timeline).is_some_and(|(was, is)| was != is) => {
+            Err("comes from another timeline of the server".to_owned())
+        }
+        None if next.is_by_xmin() => Err("does not say what transactions it reaches to".to_owned()),
+        _ => Ok(()),
     }
 }
 
@@ -82,5 +126,55 @@ pub(crate) mod tests {
         let mut late = backup(3, Some(1));
         late.since = Some("2026-11-21T02:00:00Z".parse().unwrap());
         assert!(resolve(&[late, backup(1, None)], "w_20261121_030000").is_err());
+    }
+
+    /// The backups of the hours 1 and 2, the second on the first, by xmin and these transactions.
+    fn by_xmin(until: u64, since: u64) -> [Manifest; 2] {
+        let position = |since_xid, until_xid| Position {
+            by: crate::position::XMIN.to_owned(),
+            since_xid,
+            until_xid,
+            timeline: Some(1),
+            ..Position::default()
+        };
+        let (mut base, mut next) = (backup(1, None), backup(2, Some(1)));
+        base.position = Some(position(None, Some(until)));
+        next.position = Some(position(Some(since), Some(since + 100)));
+        [base, next]
+    }
+
+    #[test]
+    fn a_chain_by_xmin_meets_in_transactions() {
+        let [mut base, mut next] = by_xmin(1000, 1000);
+        assert_eq!(follows(&base, &next), Ok(()));
+        (base.until, next.since) = (None, None);
+        assert_eq!(follows(&base, &next), Ok(()), "where there is no time");
+        let [base, next] = by_xmin(999, 1000);
+        assert!(follows(&base, &next).unwrap_err().contains("does not reach"));
+    }
+
+    #[test]
+    fn a_mixed_chain_is_refused() {
+        type Change = fn(&mut Manifest, &mut Manifest);
+        let cases: [(Change, &str); 6] = [
+            (|base, _| base.position = None, "does not reach"),
+            (|_, next| next.position = None, "goes by xmin"),
+            (
+                |_, next| next.position.as_mut().unwrap().by = "updated_at".to_owned(),
+                "goes by xmin, and it by updated_at",
+            ),
+            (|base, _| base.position.as_mut().unwrap().timeline = Some(2), "another timeline"),
+            (|base, _| base.source.name = "public.other".to_owned(), "another source"),
+            (
+                |base, next| (base.schema_sha256, next.schema_sha256) = (Some("a".into()), Some("b".into())),
+                "other columns",
+            ),
+        ];
+        for (change, why) in cases {
+            let [mut base, mut next] = by_xmin(1000, 1000);
+            change(&mut base, &mut next);
+            let refusal = follows(&base, &next).unwrap_err();
+            assert!(refusal.contains(why), "{refusal}");
+        }
     }
 }

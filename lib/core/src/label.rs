@@ -1,5 +1,6 @@
 //! The label: what a stream is. It travels with the seal from the exporter to the manifest.
 
+use crate::position::Position;
 use crate::time::{self, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -85,6 +86,12 @@ pub struct Label {
     /// Whether the next incremental may start at `until`: not so for a query, a `--where` or a `--range`.
     #[serde(default)]
     pub continues: bool,
+    /// How far it reaches, beside the time: of a table by a time column or by `xmin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// In how many buckets of keys some are gone since the base; none where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletes: Option<u64>,
     /// The records in the stream, where the producer counts them.
     #[serde(default)]
     pub records: Option<u64>,
@@ -116,6 +123,8 @@ impl Label {
             since: None,
             until: None,
             continues: false,
+            position: None,
+            deletes: None,
             records: None,
             schema_sha256: None,
             tags: Vec::new(),
@@ -134,7 +143,7 @@ impl Label {
     /// Whether there is nothing in it that an earlier backup does not hold.
     #[must_use]
     pub fn is_nothing_new(&self) -> bool {
-        self.kind == Kind::Incremental && self.records == Some(0)
+        self.kind == Kind::Incremental && self.records == Some(0) && self.deletes.unwrap_or_default() == 0
     }
 }
 
@@ -158,5 +167,9 @@ mod tests {
         assert!(!label.is_nothing_new());
         label.kind = Kind::Incremental;
         assert!(label.is_nothing_new());
+        label.deletes = Some(0);
+        assert!(label.is_nothing_new());
+        label.deletes = Some(1);
+        assert!(!label.is_nothing_new(), "rows are gone");
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod assertion;
 pub mod chain;
+pub mod continuation;
 pub mod cost;
 pub mod environment;
 pub mod error;
@@ -14,9 +15,12 @@ pub mod key;
 pub mod label;
 pub mod location;
 pub mod manifest;
+pub mod mark;
 pub mod naming;
 pub mod parts;
+pub mod position;
 pub mod retention;
+pub mod storage;
 pub mod time;
 pub mod watermark;
 

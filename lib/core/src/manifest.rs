@@ -3,6 +3,7 @@
 use crate::key::Key;
 pub use crate::label::Proof;
 use crate::label::{Kind, Label, Source};
+use crate::position::Position;
 use crate::time::{self, Instant};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,12 @@ pub struct Manifest {
     /// Whether an incremental may stand on it.
     #[serde(default)]
     pub continues: bool,
+    /// How far it reaches, beside the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// In how many buckets of keys some are gone since the base; none where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletes: Option<u64>,
     /// Records, where the producer counted them.
     pub records: Option<u64>,
     /// The SHA-256 of the columns' names and types.
@@ -88,6 +95,8 @@ impl Manifest {
             since: label.since,
             until: label.until,
             continues: label.continues,
+            position: label.position,
+            deletes: label.deletes,
             records: label.records,
             schema_sha256: label.schema_sha256,
             objects,
@@ -148,6 +157,8 @@ impl Manifest {
             since: self.since,
             until: self.until,
             continues: self.continues,
+            position: self.position.clone(),
+            deletes: self.deletes,
             records: self.records,
             schema_sha256: self.schema_sha256.clone(),
             tags: self.tags.clone(),

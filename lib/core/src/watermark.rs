@@ -1,67 +1,9 @@
-//! Since when: what `--since`, `--until` and `--range` mean, the watermark of an export, and the file that keeps it.
+//! Since when: what `--since`, `--until` and `--range` mean, and the watermark of an export.
 
-use crate::time::{self, Instant};
+pub use crate::mark::Mark;
+use crate::time::Instant;
 use crate::{Error, Result};
 use chrono::{Days, NaiveDate, TimeDelta};
-use serde::{Deserialize, Serialize};
-
-/// What the file of `--mark` holds: where the next export starts, and the backup that it will stand on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    /// The watermark of the last stored export.
-    pub until: Instant,
-    /// The backup's id, or none where an older program wrote the file.
-    #[serde(default)]
-    pub id: Option<String>,
-    /// What was exported, as in the manifest's source.
-    #[serde(default)]
-    pub source: Option<String>,
-    /// The cluster that it was exported from.
-    #[serde(default)]
-    pub system_identifier: Option<String>,
-    /// The digest of the columns.
-    #[serde(default)]
-    pub schema_sha256: Option<String>,
-}
-
-impl Mark {
-    /// Reads the file: one JSON object, or a bare time as older programs left it.
-    ///
-    /// # Errors
-    /// A usage error that names the file.
-    pub fn parse(text: &str, path: &str) -> Result<Self> {
-        let text = text.trim();
-        if text.starts_with('{') {
-            return serde_json::from_str(text)
-                .map_err(|cause| Error::usage(format!("reading the watermark in {path}: {cause}")));
-        }
-        let until = instant(text).ok_or_else(|| {
-            Error::usage(format!("reading the watermark in {path}: {text:?} is no time")).with_hint(
-                "Remove the file to make a full export; it holds the JSON that --mark wrote, or one RFC 3339 time.",
-            )
-        })?;
-        Ok(Self { until, id: None, source: None, system_identifier: None, schema_sha256: None })
-    }
-
-    /// The line to write into the file.
-    #[must_use]
-    pub fn to_line(&self) -> String {
-        let mut fields = serde_json::Map::new();
-        fields.insert("until".to_owned(), time::exact(self.until).into());
-        let optional = [
-            ("id", &self.id),
-            ("source", &self.source),
-            ("system_identifier", &self.system_identifier),
-            ("schema_sha256", &self.schema_sha256),
-        ];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                fields.insert(name.to_owned(), value.clone().into());
-            }
-        }
-        format!("{}\n", serde_json::Value::Object(fields))
-    }
-}
 
 /// A time on the command line: RFC 3339, `2026-11-21`, `2026-11-21 03:15:00` (both UTC), or an age such as `36h` or `7d`.
 ///
@@ -74,7 +16,7 @@ pub fn parse_when(text: &str, now: Instant) -> Result<Instant> {
     })
 }
 
-fn instant(text: &str) -> Option<Instant> {
+pub(crate) fn instant(text: &str) -> Option<Instant> {
     if let Ok(at) = chrono::DateTime::parse_from_rfc3339(text) {
         return Some(at.to_utc());
     }
@@ -199,15 +141,5 @@ mod tests {
         ] {
             assert_eq!(of_export(&moment, TimeDelta::hours(1)), at(expected), "{moment:?}");
         }
-    }
-
-    #[test]
-    fn a_mark_is_read_back_and_so_is_an_older_programs() {
-        let text = r#"{"until":"2026-11-21T03:15:00.123456Z","id":"verification_20261121_031500"}"#;
-        let mark = Mark::parse(text, "x").unwrap();
-        assert_eq!(mark.to_line().trim_end(), text);
-        let old = Mark::parse("2026-11-21T03:15:00Z\n", "x").unwrap();
-        assert_eq!((old.until, old.id), (at("2026-11-21T03:15:00Z"), None));
-        assert!(Mark::parse("", "data/.last_backup").unwrap_err().to_string().contains("data/.last_backup"));
     }
 }

@@ -8,12 +8,18 @@ use vb_core::{Error, Result};
 /// A relation that holds rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extent {
+    /// Its oid.
+    pub oid: u32,
+    /// The `relfilenode`, which changes when it is rewritten or truncated; 0 where it has none.
+    pub filenode: u32,
     /// Its name, schema first, quoted.
     pub name: String,
     /// Its pages. More may come, but none that the snapshot sees.
     pub pages: u32,
     /// Whether a range of pages can be read by itself: a heap, on a server that knows how.
     pub by_page: bool,
+    /// Whether each of its rows knows the transaction that wrote it: a heap of this server.
+    pub has_xmin: bool,
 }
 
 /// The relations whose rows are the table's, in a fixed order: `only` its own, or also those of its parts and children. None
@@ -45,7 +51,8 @@ const TREE: &str = "\
      UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid WHERE NOT $2) \
     SELECT n.nspname::text, c.relname::text, \
      (COALESCE(pg_catalog.pg_relation_size(c.oid), 0) / current_setting('block_size')::int)::int8, \
-     COALESCE(a.amname = 'heap', false) AND current_setting('server_version_num')::int >= 140000 \
+     COALESCE(a.amname = 'heap', false) AND current_setting('server_version_num')::int >= 140000, \
+     c.oid, COALESCE(pg_catalog.pg_relation_filenode(c.oid), 0), COALESCE(a.amname = 'heap', false) \
     FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam \
     WHERE c.relkind IN ('r', 'm', 'f') ORDER BY c.oid";
@@ -60,5 +67,6 @@ const HELD: &str = "\
 fn extent(row: &Row) -> Result<Extent> {
     let (schema, table): (String, String) = (row.get(0), row.get(1));
     let pages = u32::try_from(row.get::<_, i64>(2)).map_err(|_| Error::failure("a table has too many pages"))?;
-    Ok(Extent { name: format!("{}.{}", identifier(&schema), identifier(&table)), pages, by_page: row.get(3) })
+    let name = format!("{}.{}", identifier(&schema), identifier(&table));
+    Ok(Extent { oid: row.get(4), filenode: row.get(5), name, pages, by_page: row.get(3), has_xmin: row.get(6) })
 }

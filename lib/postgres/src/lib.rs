@@ -14,6 +14,7 @@ pub mod encode;
 pub mod extent;
 pub mod fidelity;
 pub mod fields;
+pub mod keys;
 pub mod measure;
 pub mod relation;
 pub mod relocate;

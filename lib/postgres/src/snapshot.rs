@@ -61,6 +61,21 @@ pub struct Snapshot {
     pub token: String,
     /// What still ran when it was taken.
     pub moment: Moment,
+    /// The same, by transactions.
+    pub xids: Xids,
+    /// The server's timeline, where we may ask for it.
+    pub timeline: Option<u32>,
+}
+
+/// The transactions that a snapshot divides, as xid8: 64 bits that never come round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Xids {
+    /// The oldest that still ran (`pg_snapshot_xmin`): all before it are seen, or were rolled back. Transactions that were open then,
+    /// prepared ones too, have this number or a later one, and so have all their savepoints, since a subtransaction's number is
+    /// given out after its parent's. One that had no number yet gets a later one.
+    pub oldest: u64,
+    /// The first that had not begun (`pg_snapshot_xmax`): none from it on is seen.
+    pub next: u64,
 }
 
 /// Begins a read-only transaction in which the whole export sees one moment.
@@ -72,6 +87,7 @@ pub struct Snapshot {
 pub fn begin(client: &mut Client) -> Result<Snapshot> {
     let failed = |cause| from_postgres(STEP, cause);
     client.batch_execute(SESSION_SETTINGS).map_err(failed)?;
+    let timeline = timeline(client)?;
     let clock = ask(client, CLOCK)?;
     std::thread::sleep(APPEARS_WITHIN);
     let oldest_running = ask_optional(client, OLDEST_RUNNING)?;
@@ -79,7 +95,8 @@ pub fn begin(client: &mut Client) -> Result<Snapshot> {
     let hidden: bool = client.query_one(HIDDEN, &[]).map_err(failed)?.get(0);
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(failed)?;
     let token = export(client)?;
-    Ok(Snapshot { token, moment: Moment { clock, oldest_running, oldest_prepared, hidden } })
+    let moment = Moment { clock, oldest_running, oldest_prepared, hidden };
+    Ok(Snapshot { token, moment, xids: xids(client)?, timeline })
 }
 
 /// Begins a transaction in a snapshot that another process holds. It stays when that process ends.
@@ -87,6 +104,7 @@ pub fn begin(client: &mut Client) -> Result<Snapshot> {
 /// # Errors
 /// `NotFound` if the snapshot has ended, or is another server's or database's.
 pub fn adopt(client: &mut Client, token: &Token) -> Result<Snapshot> {
+    let timeline = timeline(client)?;
     client.batch_execute(&join(&token.name)).map_err(|cause| {
         let error = from_postgres("joining the snapshot", cause);
         let gone = error.to_string().contains("snapshot");
@@ -94,8 +112,43 @@ pub fn adopt(client: &mut Client, token: &Token) -> Result<Snapshot> {
         if gone { Error::not_found(error.to_string()).with_hint(hint) } else { error }
     })?;
     let moment = Moment { clock: token.until, oldest_running: None, oldest_prepared: None, hidden: false };
-    Ok(Snapshot { token: export(client)?, moment })
+    Ok(Snapshot { token: export(client)?, moment, xids: xids(client)?, timeline })
 }
+
+/// Of the transaction's snapshot.
+fn xids(client: &mut Client) -> Result<Xids> {
+    let row = client.query_one(XIDS, &[]).map_err(|cause| from_postgres(STEP, cause))?;
+    let number = |column: usize| row.get::<_, String>(column).parse().ok();
+    let xids = number(0).zip(number(1)).map(|(oldest, next)| Xids { oldest, next });
+    xids.ok_or_else(|| Error::failure(format!("{STEP}: the server gave no transaction numbers")))
+}
+
+const XIDS: &str = "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text, \
+     pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text";
+
+/// To be asked before the transaction, which a refusal would end.
+fn timeline(client: &mut Client) -> Result<Option<u32>> {
+    let failed = |cause| from_postgres(STEP, cause);
+    let row = client.query_one(TIMELINE_RIGHTS, &[]).map_err(failed)?;
+    let query = match (row.get::<_, bool>(0), row.get(1), row.get(2)) {
+        (false, true, _) => TIMELINE_OF_PRIMARY,
+        (true, _, true) => TIMELINE_OF_STANDBY,
+        _ => return Ok(None),
+    };
+    let timeline: i64 = client.query_one(query, &[]).map_err(failed)?.get(0);
+    Ok(u32::try_from(timeline).ok())
+}
+
+const TIMELINE_RIGHTS: &str = "SELECT pg_catalog.pg_is_in_recovery(), \
+     pg_catalog.has_function_privilege('pg_catalog.pg_current_wal_lsn()', 'EXECUTE') \
+     AND pg_catalog.has_function_privilege('pg_catalog.pg_walfile_name(pg_lsn)', 'EXECUTE'), \
+     pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE')";
+
+/// The first eight digits of the file that is being written. The control file knows a promotion only after a checkpoint.
+const TIMELINE_OF_PRIMARY: &str =
+    "SELECT ('x' || left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::int8";
+
+const TIMELINE_OF_STANDBY: &str = "SELECT timeline_id::int8 FROM pg_catalog.pg_control_checkpoint()";
 
 fn export(client: &mut Client) -> Result<String> {
     let row = client.query_one("SELECT pg_export_snapshot()", &[]);

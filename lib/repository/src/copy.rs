@@ -69,7 +69,7 @@ pub fn copy(
         }
         refuse_too_large(&*to.store, object)?;
         let mut upload = ObjectUpload::begin(&to.store, &guarded.journal, &object.key, &metadata)?;
-        fetch_objects(from, std::slice::from_ref(object), &mut |chunk: &Chunk| {
+        fetch_objects(from, [object], &mut |chunk: &Chunk| {
             passed(chunk.len() as u64);
             upload.write(chunk)
         })?;
@@ -91,7 +91,7 @@ fn is_there(store: &dyn Store, object: &Object) -> Result<bool> {
     if store.head(&object.key)?.is_none() {
         return Ok(false);
     }
-    match fetch_objects(store, std::slice::from_ref(object), &mut |_| Ok(())) {
+    match fetch_objects(store, [object], &mut |_| Ok(())) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::Integrity => {
             let place = store.describe();

@@ -32,22 +32,44 @@ pub fn fetch(store: &dyn Store, manifest: &Manifest, sink: &mut dyn FnMut(&[u8])
     fetch_objects(store, &manifest.objects, &mut |chunk| sink(chunk))
 }
 
-/// The same for some objects of a backup, in pieces that can be kept.
+/// The same for some objects, of one backup or of several, in pieces that can be kept; no piece belongs to two objects.
 ///
 /// # Errors
 /// As for [`fetch`].
-pub fn fetch_objects(store: &dyn Store, objects: &[Object], sink: &mut dyn FnMut(&Chunk) -> Result<()>) -> Result<()> {
-    objects.iter().try_for_each(|object| check_length(store, object))?;
-    let parallel = store.limits().parallel.max(1);
-    let (jobs, queue) = sync_channel::<Job>(parallel);
+pub fn fetch_objects<'all>(
+    store: &dyn Store,
+    objects: impl IntoIterator<Item = &'all Object, IntoIter: Clone>,
+    sink: &mut dyn FnMut(&Chunk) -> Result<()>,
+) -> Result<()> {
+    let objects = objects.into_iter();
+    check_lengths(store, &objects.clone().collect::<Vec<_>>())?;
+    let limits = store.limits();
+    let range_bytes = limits.part_bytes.min(MOST_RANGE_BYTES);
+    let (jobs, queue) = sync_channel::<Job>(limits.parallel.max(1));
     let queue = Mutex::new(queue);
     std::thread::scope(|scope| {
-        for _ in 0..parallel {
+        for _ in 0..limits.parallel.max(1) {
             scope.spawn(|| work(store, &queue));
         }
+        let of_object = |object: &'all Object| ranges(object.size_bytes, range_bytes).map(move |range| (object, range));
         // Dropped at the end of this closure, which ends the workers before the scope waits for them.
-        let jobs = jobs;
-        objects.iter().try_for_each(|object| fetch_object(store, object, &jobs, sink))
+        let mut ahead =
+            Ahead { ranges: objects.clone().flat_map(of_object), jobs, waiting: VecDeque::new(), most: limits.parallel };
+        objects.clone().try_for_each(|object| {
+            let count = ranges(object.size_bytes, range_bytes).count();
+            fetch_object(object, (0..count).map(|_| ahead.next()), sink)
+        })
+    })
+}
+
+/// Asked side by side: of a long chain there are many.
+fn check_lengths(store: &dyn Store, objects: &[&Object]) -> Result<()> {
+    let threads = store.limits().parallel.clamp(1, objects.len().max(1));
+    let check = |share: &[&Object]| share.iter().try_for_each(|object| check_length(store, object));
+    let share = objects.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let checks: Vec<_> = objects.chunks(share).map(|share| scope.spawn(move || check(share))).collect();
+        checks.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(ended())))
     })
 }
 
@@ -70,27 +92,36 @@ fn work(store: &dyn Store, queue: &Mutex<Receiver<Job>>) {
     }
 }
 
-fn fetch_object(
-    store: &dyn Store,
-    object: &Object,
-    jobs: &SyncSender<Job>,
-    sink: &mut dyn FnMut(&Chunk) -> Result<()>,
-) -> Result<()> {
-    let limits = store.limits();
-    let hashing = Hashing::start(Digests::Sha256)?;
-    let mut waiting: VecDeque<Receiver<Result<Vec<u8>>>> = VecDeque::new();
-    let mut ranges = ranges(object.size_bytes, limits.part_bytes.min(MOST_RANGE_BYTES));
-    loop {
-        while waiting.len() <= limits.parallel
-            && let Some(range) = ranges.next()
+/// The ranges of all objects, of which the next ones are read while one is used: also those of the next object.
+struct Ahead<I> {
+    ranges: I,
+    jobs: SyncSender<Job>,
+    waiting: VecDeque<Receiver<Result<Vec<u8>>>>,
+    most: usize,
+}
+
+impl<'all, I: Iterator<Item = (&'all Object, Range<u64>)>> Ahead<I> {
+    fn next(&mut self) -> Result<Chunk> {
+        while self.waiting.len() <= self.most
+            && let Some((object, range)) = self.ranges.next()
         {
             let (answer, answered) = sync_channel(1);
-            let job = Job { key: object.key.clone(), range, answer };
-            jobs.send(job).map_err(|_| ended())?;
-            waiting.push_back(answered);
+            self.jobs.send(Job { key: object.key.clone(), range, answer }).map_err(|_| ended())?;
+            self.waiting.push_back(answered);
         }
-        let Some(next) = waiting.pop_front() else { break };
-        let chunk = Chunk::from(next.recv().map_err(|_| ended())??);
+        let next = self.waiting.pop_front().ok_or_else(ended)?;
+        Ok(Chunk::from(next.recv().map_err(|_| ended())??))
+    }
+}
+
+fn fetch_object(
+    object: &Object,
+    chunks: impl Iterator<Item = Result<Chunk>>,
+    sink: &mut dyn FnMut(&Chunk) -> Result<()>,
+) -> Result<()> {
+    let hashing = Hashing::start(Digests::Sha256)?;
+    for chunk in chunks {
+        let chunk = chunk?;
         hashing.update(chunk.clone())?;
         sink(&chunk)?;
     }

@@ -99,6 +99,23 @@ pub fn is_manifest(key: &Key) -> bool {
 /// # Errors
 /// `NotFound` if there is none, `Integrity` if it is another's or none at all, and those of the store.
 pub fn read(store: &dyn Store, key: &Key) -> Result<Manifest> {
+    read_stored(store, key).map(|stored| stored.manifest)
+}
+
+/// A manifest, and the bytes that the store has of it.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// What it says.
+    pub manifest: Manifest,
+    /// As it was written, fields of newer versions included.
+    pub bytes: Vec<u8>,
+}
+
+/// The same with the stored bytes.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_stored(store: &dyn Store, key: &Key) -> Result<Stored> {
     let bytes = store.read_small(key, MOST_MANIFEST_BYTES)?;
     let manifest = Manifest::parse(&bytes, key.as_str())?;
     let own = naming::parse_id(&manifest.id).is_some_and(|(set, _)| set == manifest.set);
@@ -106,7 +123,7 @@ pub fn read(store: &dyn Store, key: &Key) -> Result<Manifest> {
         return Err(Error::integrity(format!("reading the manifest {key}: it is about {}", manifest.id))
             .with_hint("Move it back to where it belongs, or delete it if it is a copy."));
     }
-    Ok(manifest)
+    Ok(Stored { manifest, bytes })
 }
 
 /// Reads manifests at once, each made into what the caller keeps of it; with its place among the keys, in no order. Ends

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use vb_core::label::{Kind, Label, Proof, Source};
 use vb_core::manifest::{Manifest, Object};
+use vb_core::position::Position;
 use vb_core::time::Instant;
 use vb_core::{Result, key::Key};
 
@@ -28,6 +29,10 @@ pub struct Row {
     pub until: Option<Instant>,
     /// Whether an incremental may stand on it.
     pub continues: bool,
+    /// How far it reaches, without where the rows lie.
+    pub position: Option<Arc<Position>>,
+    /// In how many buckets of keys some are gone.
+    pub deletes: Option<u64>,
     /// Records, where the producer counted them.
     pub records: Option<u64>,
     /// The digest of the columns' names and types.
@@ -88,6 +93,7 @@ impl Row {
         (label.kind, label.base) = (self.kind, self.base.as_deref().map(str::to_owned));
         (label.since, label.until, label.continues) = (self.since, self.until, self.continues);
         (label.records, label.schema_sha256) = (self.records, self.schema_sha256.as_deref().map(str::to_owned));
+        (label.position, label.deletes) = (self.position.as_deref().cloned(), self.deletes);
         label.tags = self.tags.to_vec();
         let objects = self.objects.iter().map(object).collect::<Result<_>>()?;
         Ok(Manifest::new(&self.id, self.created_at, label, objects, self.proof))
@@ -99,6 +105,7 @@ impl Row {
 pub(crate) struct Shared {
     texts: HashSet<Arc<str>>,
     sources: HashMap<String, Arc<Source>>,
+    positions: HashSet<Arc<Position>>,
     tags: HashSet<Arc<[String]>>,
 }
 
@@ -110,6 +117,17 @@ impl Shared {
         }
         let new: Arc<str> = Arc::from(text);
         self.texts.insert(Arc::clone(&new));
+        new
+    }
+
+    /// The one copy of what a chain's proof needs of a position. Where the rows lie would take too much room.
+    pub(crate) fn position(&mut self, position: &Position) -> Arc<Position> {
+        let position = Position { storage: None, ..position.clone() };
+        if let Some(known) = self.positions.get(&position) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(position);
+        self.positions.insert(Arc::clone(&new));
         new
     }
 
@@ -151,6 +169,8 @@ impl Shared {
             since: manifest.since,
             until: manifest.until,
             continues: manifest.continues,
+            position: manifest.position.as_ref().map(|position| self.position(position)),
+            deletes: manifest.deletes,
             records: manifest.records,
             schema_sha256: manifest.schema_sha256.as_deref().map(|text| self.text(text)),
             source: self.source(&manifest.source),
@@ -170,6 +190,8 @@ mod tests {
         (label.kind, label.base, label.records) = (Kind::Incremental, Some("w_20261120_000000".to_owned()), Some(7));
         label.until = Some("2026-11-21T00:00:00.123456Z".parse().unwrap());
         label.tags = vec!["nightly".to_owned()];
+        label.position = Some(Position { by: "xmin".to_owned(), since_xid: Some(7), ..Position::default() });
+        label.deletes = Some(0);
         label.stages = vec![serde_json::json!({"command": "vb-export"})];
         let object = |key: &str| Object {
             key: Key::parse(key).unwrap(),

@@ -1,6 +1,6 @@
 //! Which backup is meant: by its id, or the newest of a set, of a kind, of a time.
 
-use crate::listing;
+use crate::listing::{self, Stored};
 use vb_core::key::Key;
 use vb_core::label::Kind;
 use vb_core::manifest::Manifest;
@@ -50,6 +50,30 @@ pub fn by_id(store: &dyn Store, id: &str) -> Result<Manifest> {
             .with_source(error),
         _ => error,
     })
+}
+
+/// A backup and all that it stands on, the full one first, each with its stored bytes.
+///
+/// # Errors
+/// An integrity error if the chain has a hole; those of [`listing::read`].
+pub fn chain(store: &dyn Store, newest: &Manifest) -> Result<Vec<Stored>> {
+    let mut links = Vec::new();
+    let mut next = Some(newest.id.clone());
+    while let Some(id) = next.filter(|id| !links.iter().any(|link: &Stored| link.manifest.id == *id)) {
+        let Some((set, _)) = naming::parse_id(&id) else { break };
+        match listing::read_stored(store, &naming::manifest_key(set, &id)?) {
+            Ok(link) => links.push(link),
+            // Told below, as the hole that it is.
+            Err(error) if error.kind() == ErrorKind::NotFound => break,
+            Err(error) => return Err(error),
+        }
+        next = links.last().and_then(|link| link.manifest.base.clone());
+    }
+    let manifests: Vec<Manifest> = links.iter().map(|link| link.manifest.clone()).collect();
+    let proven = vb_core::chain::resolve(&manifests, &newest.id)?.len();
+    links.truncate(proven);
+    links.reverse();
+    Ok(links)
 }
 
 /// The newest backup of a set that is wanted. Reads the newest first and no more than needed.

@@ -4,7 +4,11 @@
 #![forbid(unsafe_code)]
 
 pub mod export;
+mod filter;
+mod holding;
 mod in_order;
+mod key_pass;
+mod news;
 mod patience;
 mod pg_dump;
 pub mod pieces;
@@ -13,8 +17,10 @@ pub mod request;
 mod rows;
 mod schema_dump;
 mod text_rows;
+mod tombstones;
 
 pub use export::{Export, Exported};
 pub use pieces::{Piece, Shard};
 pub use plan::Plan;
 pub use request::{Format, Request, Selection, TablePart};
+pub use tombstones::Remembered;

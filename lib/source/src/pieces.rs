@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn extent(name: &str, pages: u32, by_page: bool) -> Extent {
-        Extent { name: name.to_owned(), pages, by_page }
+        Extent { oid: 1, filenode: 1, name: name.to_owned(), pages, by_page, has_xmin: true }
     }
 
     /// Which pages of an extent a piece reads, taken out of its SQL.

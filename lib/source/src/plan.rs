@@ -1,19 +1,20 @@
 //! What an export will read, decided from the request, the catalog and the snapshot. Pure: a dry run prints the same.
 
-use crate::pieces::{self, Piece, Rows, Shard};
+use crate::filter::{self, Filter};
+use crate::news::By;
+use crate::pieces::{Piece, Shard};
 use crate::request::{Request, TablePart};
+use vb_core::continuation::{self, Present};
 use vb_core::label::{Kind, Label, Proof};
+use vb_core::mark::Mark;
+use vb_core::position::Position;
+use vb_core::storage::Storage;
 use vb_core::time::Instant;
-use vb_core::watermark::{self, Mark};
-use vb_core::{Error, Result, naming};
-use vb_postgres::catalog::{NO_COLUMNS, Server, Table};
+use vb_core::{Result, naming, watermark};
+use vb_postgres::catalog::{Server, Table};
 use vb_postgres::extent::Extent;
 use vb_postgres::schema::TableDescription;
 use vb_postgres::snapshot::Snapshot;
-use vb_postgres::sql::{identifier, timestamptz};
-
-/// The time columns that are looked for, the best first: an update must be seen.
-const TIME_COLUMNS: [&str; 2] = ["updated_at", "created_at"];
 
 /// What will be read, and what it is.
 #[derive(Debug, Clone)]
@@ -26,8 +27,10 @@ pub struct Plan {
     pub label: Label,
     /// The columns.
     pub description: TableDescription,
-    /// The time column, if one was used.
+    /// By what rows are new: a time column or `xmin`, if there is one.
     pub by: Option<String>,
+    /// The condition that tells exported rows from the others; none where all are exported.
+    pub exported: Option<String>,
     /// Why an export that was asked to be incremental is full.
     pub reason: Option<String>,
     /// What people should know.
@@ -47,61 +50,105 @@ impl Plan {
     }
 }
 
-/// Plans the export of a table. `extents` are where its rows lie, if it may be read in pieces.
+/// What the server says about a table at the moment of the snapshot.
+#[derive(Debug, Clone)]
+pub struct Ground<'export> {
+    /// Its columns and kind.
+    pub table: &'export Table,
+    /// Where its rows lie.
+    pub extents: &'export [Extent],
+    /// Which server it is.
+    pub server: &'export Server,
+    /// The moment.
+    pub snapshot: &'export Snapshot,
+    /// Why the export must be full, where deleted rows are looked for and cannot be found otherwise.
+    pub keys: std::result::Result<(), String>,
+}
+
+impl<'export> Ground<'export> {
+    /// A table of which it is not yet known where its rows lie.
+    #[must_use]
+    pub fn of(table: &'export Table, server: &'export Server, snapshot: &'export Snapshot) -> Self {
+        Self { table, extents: &[], server, snapshot, keys: Ok(()) }
+    }
+}
+
+/// Plans the export of a table.
 ///
 /// # Errors
 /// A usage error if a time column is needed and there is none, or the one chosen is none.
-pub fn of_table(
-    request: &Request,
-    part: &TablePart,
-    table: &Table,
-    extents: &[Extent],
-    server: &Server,
-    snapshot: &Snapshot,
-) -> Result<Plan> {
-    let TablePart { since, until, range, condition, by, overlap, shard, .. } = part;
+pub fn of_table(request: &Request, part: &TablePart, ground: &Ground<'_>) -> Result<Plan> {
+    let TablePart { since, until, range, condition, shard, .. } = part;
+    let Ground { table, extents, snapshot, .. } = ground;
     let description = &table.description;
-    let column = time_column(description, by.as_deref())?;
-    let needs_column = until.is_some() || range.is_some() || by.is_some();
-    if column.is_none() && needs_column {
-        return Err(Error::usage(format!("the table {} has no time column", description.full_name()))
-            .with_hint("Name one with --by COLUMN, or select rows with --where."));
-    }
-    let (base, reason) = base(since.as_ref(), column, description, server);
-    let watermark = watermark::of_export(&snapshot.moment, *overlap);
-    let mut conditions = Vec::new();
-    if let Some(column) = column {
-        let column = identifier(column);
-        let lower = base.iter().map(|mark| mark.until).chain(range.iter().map(|range| range.start));
-        conditions.extend(lower.map(|at| format!("{column} >= {}", timestamptz(at))));
-        let upper = until.iter().copied().chain(range.iter().map(|range| range.end));
-        conditions.extend(upper.map(|at| format!("{column} < {}", timestamptz(at))));
-    }
-    conditions.extend(condition.iter().map(|condition| format!("({condition})")));
+    let by = By::choose(part, table, extents)?;
+    let watermark = watermark::of_export(&snapshot.moment, part.overlap);
     // A part of the table is no ground for an incremental to stand on.
-    let continues = column.is_some() && until.is_none() && range.is_none() && condition.is_none() && shard.is_none();
-    let mut label = label(request, description, server, &naming::set_of_table(&description.schema, &description.table));
+    let is_all = until.is_none() && range.is_none() && condition.is_none() && shard.is_none();
+    let mut label =
+        label(request, description, ground.server, &naming::set_of_table(&description.schema, &description.table));
     if let Some(Shard { number, of }) = shard {
         label.set = naming::set_from(&format!("{}-{number}of{of}", label.set));
     }
+    label.until = by.map(|_| until.map_or(watermark, |until| until.min(watermark)));
+    label.continues = by.is_some() && is_all;
+    let position = by.map(|by| position(by, ground));
+    let (base, whole, reason) = match since {
+        None => (None, Vec::new(), None),
+        Some(mark) => match continuation(mark, by, position.as_ref(), &label, ground, part.deletes.is_some()) {
+            Ok(whole) => (Some(mark), whole, None),
+            Err(reason) => (None, Vec::new(), Some(reason)),
+        },
+    };
     label.kind = if base.is_some() { Kind::Incremental } else { Kind::Full };
     label.base = base.and_then(|mark| mark.id.clone());
     label.since = base.map(|mark| mark.until);
-    label.until = column.map(|_| until.map_or(watermark, |until| until.min(watermark)));
-    label.continues = continues;
-    // A part that an index finds is read by its index.
-    let in_pieces = request.jobs > 1 && base.is_none() && range.is_none();
-    let Statements { whole, select, columns, name } = Statements::of(table, &conditions);
-    let rows = Rows { columns: &columns, conditions: &conditions };
-    let pieces = match shard {
-        Some(shard) => some_or(pieces::for_shard(extents, rows, *shard), || pieces::nothing(&name, &columns)),
-        None if in_pieces && !extents.is_empty() => pieces::for_jobs(extents, rows, request.jobs),
-        None => vec![whole],
+    let since_xid = base.and_then(|mark| mark.position.as_ref()?.until_xid);
+    label.position = position.map(|position| Position { since_xid, ..position });
+    let filter =
+        Filter { new: by.zip(base).map(|(by, mark)| by.condition(mark)), whole, others: filter::others(part, by) };
+    let (pieces, select) = filter::pieces(request, part, ground, &filter, by);
+    let warnings = warnings(base, by, snapshot, label.continues && since.is_some());
+    let by = by.map(|by| by.name().to_owned());
+    let exported = filter.exported();
+    Ok(Plan { pieces, select, label, description: description.clone(), by, exported, reason, warnings })
+}
+
+/// Where the export leaves off.
+fn position(by: By<'_>, ground: &Ground<'_>) -> Position {
+    Position {
+        by: by.name().to_owned(),
+        since_xid: None,
+        until_xid: (by == By::Xmin).then_some(ground.snapshot.xids.oldest),
+        timeline: ground.snapshot.timeline,
+        storage: Storage::of(ground.extents.iter().map(|extent| (extent.oid, extent.filenode))),
+        keys_sha256: None,
+    }
+}
+
+/// The parts that are exported whole, or why all is.
+fn continuation(
+    mark: &Mark,
+    by: Option<By<'_>>,
+    position: Option<&Position>,
+    label: &Label,
+    ground: &Ground<'_>,
+    deletes: bool,
+) -> std::result::Result<Vec<u32>, String> {
+    let no_time = || "the table has no time column".to_owned();
+    let (Some(by), Some(position)) = (by, position) else { return Err(no_time()) };
+    if by == By::Xmin && *mark == Mark::of_time(mark.until) {
+        return Err(no_time());
+    }
+    let present = Present {
+        source: &label.source,
+        schema_sha256: label.schema_sha256.as_deref().unwrap_or_default(),
+        position,
+        next_xid: ground.snapshot.xids.next,
+        deletes,
     };
-    let select = if shard.is_some() { union(&pieces) } else { select };
-    let warnings = warnings(base, column, snapshot, continues && since.is_some());
-    let by = column.map(str::to_owned);
-    Ok(Plan { pieces, select, label, description: description.clone(), by, reason, warnings })
+    let whole = continuation::of(mark, &present)?;
+    ground.keys.clone().map(|()| whole)
 }
 
 /// Plans the export of a query.
@@ -112,7 +159,7 @@ pub fn of_query(request: &Request, query: &str, description: TableDescription, s
     label.source.source_type = "query".to_owned();
     label.source.name.clone_from(&query);
     let pieces = vec![Piece::of(query.clone(), None)];
-    Plan { pieces, select: query, label, description, by: None, reason: None, warnings: Vec::new() }
+    Plan { pieces, select: query, label, description, by: None, exported: None, reason: None, warnings: Vec::new() }
 }
 
 fn label(request: &Request, description: &TableDescription, server: &Server, set: &str) -> Label {
@@ -126,86 +173,15 @@ fn label(request: &Request, description: &TableDescription, server: &Server, set
     label
 }
 
-/// The column by which rows are new.
-fn time_column<'table>(table: &'table TableDescription, by: Option<&'table str>) -> Result<Option<&'table str>> {
-    let is_time = |name: &str| table.column(name).is_some_and(|column| column.type_name.starts_with("timestamp"));
-    match by {
-        None => Ok(TIME_COLUMNS.into_iter().find(|name| is_time(name))),
-        Some(name) if is_time(name) => Ok(Some(name)),
-        Some(name) => Err(Error::usage(format!("the table {} has no timestamp column {name:?}", table.full_name()))
-            .with_hint("Name a column of type timestamptz or timestamp.")),
-    }
-}
-
-/// The mark that the export may stand on, or why it cannot.
-fn base<'mark>(
-    since: Option<&'mark Mark>,
-    column: Option<&str>,
-    table: &TableDescription,
-    server: &Server,
-) -> (Option<&'mark Mark>, Option<String>) {
-    let Some(mark) = since else { return (None, None) };
-    let differs = |was: &Option<String>, is: Option<&str>| matches!((was, is), (Some(was), Some(is)) if was != is);
-    let reason = if column.is_none() {
-        "the table has no time column"
-    } else if differs(&mark.source, Some(&table.full_name())) {
-        "the last export was of another table"
-    } else if differs(&mark.system_identifier, server.system_identifier.as_deref()) {
-        "the last export was from another server"
-    } else if differs(&mark.schema_sha256, Some(&table.digest())) {
-        "the table's columns have changed"
-    } else {
-        return (Some(mark), None);
-    };
-    (None, Some(reason.to_owned()))
-}
-
-/// The SQL that a plan is made of.
-struct Statements {
-    /// Everything at once.
-    whole: Piece,
-    /// The same as a query.
-    select: String,
-    columns: String,
-    name: String,
-}
-
-impl Statements {
-    fn of(table: &Table, conditions: &[String]) -> Self {
-        let description = &table.description;
-        let name = description.quoted_name();
-        let columns: Vec<String> = description.columns.iter().map(|column| identifier(&column.name)).collect();
-        let columns = if description.no_columns { NO_COLUMNS.to_owned() } else { columns.join(", ") };
-        let only = if table.only { "ONLY " } else { "" };
-        let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-        let select = format!("SELECT {columns} FROM {only}{name}{filter}");
-        // COPY of the table itself is a little faster, but leaves out generated columns and children.
-        let has_generated = description.columns.iter().any(|column| column.generated.is_some());
-        let is_itself = table.is_plain && conditions.is_empty() && !has_generated && !description.no_columns;
-        let mut whole = Piece::of(select.clone(), None);
-        if is_itself {
-            whole.copy = format!("{name} ({columns})");
-        }
-        Self { whole, select, columns, name }
-    }
-}
-
-fn some_or(pieces: Vec<Piece>, otherwise: impl FnOnce() -> Piece) -> Vec<Piece> {
-    if pieces.is_empty() { vec![otherwise()] } else { pieces }
-}
-
-fn union(pieces: &[Piece]) -> String {
-    pieces.iter().map(|piece| piece.select.as_str()).collect::<Vec<_>>().join(" UNION ALL ")
-}
-
-fn warnings(base: Option<&Mark>, column: Option<&str>, snapshot: &Snapshot, continues: bool) -> Vec<String> {
+fn warnings(base: Option<&Mark>, by: Option<By<'_>>, snapshot: &Snapshot, continues: bool) -> Vec<String> {
     let mut warnings = Vec::new();
-    if base.is_some() && column == Some("created_at") {
+    if base.is_some() && by.is_some_and(|by| by.name() == "created_at") {
         warnings.push(
-            "rows are new by created_at: updates are not seen; add updated_at with a trigger that keeps it".to_owned(),
+            "rows are new by created_at: updates are not seen; use --by xmin, or add updated_at with a trigger that keeps it"
+                .to_owned(),
         );
     }
-    if continues && snapshot.moment.hidden {
+    if continues && snapshot.moment.hidden && by != Some(By::Xmin) {
         warnings.push("running transactions of other roles are hidden (grant pg_read_all_stats): the next export will overlap by --overlap".to_owned());
     }
     warnings

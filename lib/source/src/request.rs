@@ -5,9 +5,10 @@ use chrono::TimeDelta;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
+use vb_core::mark::Mark;
 use vb_core::time::Instant;
-use vb_core::watermark::Mark;
 use vb_format::Compression;
+use vb_postgres::keys::Buckets;
 use vb_postgres::snapshot::Token;
 
 /// One export.
@@ -63,6 +64,8 @@ pub struct TablePart {
     pub overlap: TimeDelta,
     /// Only this one of several equal parts.
     pub shard: Option<Shard>,
+    /// To find rows that are gone: what is remembered of the keys of the last export, or why that is of no use.
+    pub deletes: Option<Result<Buckets, String>>,
 }
 
 /// The form of the stream.

@@ -121,9 +121,14 @@ fn read_pieces(reading: &Reading<'_>, compression: Compression, order: &Order) -
 }
 
 pub(crate) fn join_snapshot(reading: &Reading<'_>) -> Result<RawConnection> {
-    let mut connection = RawConnection::open(reading.parameters)?;
-    connection.execute(&snapshot::join(reading.token))?;
-    if reading.row_security {
+    join_moment(reading.parameters, reading.token, reading.row_security)
+}
+
+/// A connection that sees the snapshot of this token.
+pub(crate) fn join_moment(parameters: &Parameters, token: &str, row_security: bool) -> Result<RawConnection> {
+    let mut connection = RawConnection::open(parameters)?;
+    connection.execute(&snapshot::join(token))?;
+    if row_security {
         connection.execute(snapshot::ROW_SECURITY)?;
     }
     Ok(connection)

@@ -128,8 +128,13 @@ impl Job {
     fn dump(self) -> std::result::Result<Dump, String> {
         let program = PgDump::find(self.program.as_deref(), self.server_major)?;
         let sections = |tables: &[Name]| -> std::result::Result<Sections, String> {
-            let before = statements(&program.section(&self.run, "pre-data", tables)?);
-            Ok((before, statements(&program.section(&self.run, "post-data", tables)?)))
+            // Side by side: an increment of a few rows waits for nothing else.
+            std::thread::scope(|scope| {
+                let before = scope.spawn(|| program.section(&self.run, "pre-data", tables));
+                let after = statements(&program.section(&self.run, "post-data", tables)?);
+                let before = before.join().unwrap_or_else(|_| Err("its thread ended unexpectedly".to_owned()))?;
+                Ok((statements(&before), after))
+            })
         };
         let table = sections(&self.tables)?;
         let ancestors = self

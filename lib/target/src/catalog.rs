@@ -44,8 +44,19 @@ pub(crate) struct Existing {
     pub(crate) children: Vec<String>,
     /// Foreign keys of other tables that point at it.
     pub(crate) referenced_by: Vec<String>,
+    /// Whether one of them, or one of its own, does something at once to the rows that point at a deleted one, or refuses at once.
+    pub(crate) is_referenced_actively: bool,
+    /// Whether rows of different primary keys may still be in each other's way.
+    pub(crate) has_other_unique: bool,
     /// Its own triggers that run.
     pub(crate) triggers: Vec<Trigger>,
+}
+
+impl Existing {
+    /// What keeps a statement from rows of tables that inherit from it, which are not its own.
+    pub(crate) fn only(&self) -> &'static str {
+        if self.children.is_empty() { "" } else { "ONLY " }
+    }
 }
 
 /// A column of the target.
@@ -197,6 +208,8 @@ fn existing(client: &mut Client, name: &str, oid: u32) -> Result<Existing> {
         has_rows,
         children,
         referenced_by: ask(client, REFERENCED_BY, &[&oid])?.iter().map(|row| row.get(0)).collect(),
+        is_referenced_actively: is_there(client, REFERENCED_ACTIVELY, oid)?,
+        has_other_unique: is_there(client, OTHER_UNIQUE, oid)?,
         triggers: ask(client, TRIGGERS, &[&oid])?.iter().map(trigger).collect(),
     })
 }
@@ -214,6 +227,13 @@ const PRIMARY_KEY: &str = "SELECT a.attname::text FROM pg_catalog.pg_constraint 
 const REFERENCED_BY: &str = "SELECT format('%s of %s', conname, conrelid::regclass) FROM pg_catalog.pg_constraint \
      WHERE confrelid = $1 AND conrelid <> $1 AND contype = 'f' AND conparentid = 0 ORDER BY 1";
 
+/// `NO ACTION` is checked at the end of a statement; all others act or refuse at once.
+const REFERENCED_ACTIVELY: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint \
+     WHERE confrelid = $1 AND contype = 'f' AND confdeltype <> 'a')";
+
+const OTHER_UNIQUE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_index \
+     WHERE indrelid = $1 AND (indisunique OR indisexclusion) AND NOT indisprimary AND indimmediate)";
+
 /// Those of foreign keys are internal: they only check.
 const TRIGGERS: &str = "SELECT tgname::text, tgenabled = 'A' FROM pg_catalog.pg_trigger \
      WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('O', 'A') ORDER BY tgname";
@@ -224,6 +244,10 @@ fn enum_labels(client: &mut Client, printed_name: &str) -> Result<Option<Vec<Str
                  WHERE enumtypid = t.oid ORDER BY enumsortorder) FROM (SELECT to_regtype($1)::oid) AS t (oid)";
     let rows = ask(client, query, &[&printed_name])?;
     Ok(rows.first().filter(|row| row.get(0)).map(|row| row.get(1)))
+}
+
+fn is_there(client: &mut Client, query: &str, oid: u32) -> Result<bool> {
+    Ok(ask(client, query, &[&oid])?.first().is_some_and(|row| row.get(0)))
 }
 
 fn ask(client: &mut Client, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {

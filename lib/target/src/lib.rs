@@ -1,13 +1,23 @@
 //! Where a stream goes on restore: a table of PostgreSQL.
 //!
-//! [`plan`] decides what will be done (a pure function of the request, the file and the catalog); [`restore`] does it in one
-//! transaction, which the caller commits.
+//! [`plan`] decides what will be done (a pure function of the request, the files and the catalog); [`restore`] does it in one
+//! transaction, which the caller commits. The backups of a chain come out of an [`archive`] ([`backup`]), and of their rows only those are
+//! sent that are there in the end.
 #![forbid(unsafe_code)]
 
+pub mod archive;
+pub mod backup;
 mod catalog;
 mod columns;
 mod definition;
+mod deletion;
 mod errors;
+mod files;
+mod gone;
+mod keys;
+mod liveness;
+mod load;
+mod merging;
 mod moving;
 mod optional;
 mod oracle;
@@ -16,14 +26,20 @@ pub mod plan;
 mod presence;
 pub mod request;
 pub mod restore;
+mod row_set;
 mod rows;
 mod schema;
 mod selection;
 mod sequences;
+pub mod window;
 
+pub use archive::Archive;
+pub use backup::Backup;
+pub use load::Load;
 pub use optional::LeftOut;
 pub use oracle::Identity;
 pub use parquet_file::ParquetFile;
 pub use plan::Plan;
 pub use request::{Mode, ModeChoice, Request};
-pub use restore::{Loaded, Restore};
+pub use restore::{Loaded, Restore, Restored};
+pub use window::Window;

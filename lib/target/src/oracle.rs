@@ -1,6 +1,6 @@
 //! The round-trip oracle's second half: the server hashes the restored rows as it hashed the source's, and both must agree.
 
-use crate::parquet_file::ParquetFile;
+use crate::files::Files;
 use crate::plan::Plan;
 use postgres::Client;
 use vb_core::{Error, Result};
@@ -17,11 +17,15 @@ pub enum Identity {
     NotCompared(&'static str),
 }
 
-/// Compares, if the file carries a hash and the table holds its rows only.
+/// Compares, if the newest file carries a hash of all rows and the table holds these only.
 ///
 /// # Errors
 /// An integrity error if the rows differ: then nothing may be committed.
-pub(crate) fn check(client: &mut Client, plan: &Plan, file: &ParquetFile) -> Result<Identity> {
+pub(crate) fn check(client: &mut Client, plan: &Plan, files: &Files<'_>) -> Result<Identity> {
+    let file = files.telling;
+    if files.are_a_chain() {
+        return Ok(Identity::NotCompared("the backups of the chain have no hash of all its rows"));
+    }
     let Some(expected) = file.row_hash() else { return Ok(Identity::NotCompared("the file has no hash of its rows")) };
     if let Some(reason) = obstacle(plan) {
         return Ok(Identity::NotCompared(reason));
@@ -44,7 +48,7 @@ pub(crate) fn check(client: &mut Client, plan: &Plan, file: &ParquetFile) -> Res
 
 /// What makes the table more, or less, than the file's rows.
 fn obstacle(plan: &Plan) -> Option<&'static str> {
-    if plan.selection.is_some() {
+    if plan.by.is_some() {
         return Some("only some of the rows were restored");
     }
     let alone = plan.starts_from_nothing || plan.mode == crate::Mode::Replace;

@@ -1,17 +1,21 @@
 //! A Parquet file: its footer, the description of the table that it came from, and its row groups one after the other.
 
+use crate::window::Window;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{FileMetaData, RowGroupMetaData};
+use parquet::arrow::ProjectionMask;
+use parquet::file::metadata::{FileMetaData, ParquetMetaData, RowGroupMetaData};
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use vb_core::{Error, Result};
 use vb_postgres::aside::{ASIDE_KEY, Aside};
+use vb_postgres::keys::{self, Deletes};
 use vb_postgres::row_hash::{self, RowHash};
 use vb_postgres::schema::{self, TableDescription};
 use vb_postgres::stored_schema::{SCHEMA_KEY, StoredSchema};
@@ -24,13 +28,14 @@ const BATCH_BYTES: usize = 4 << 20;
 /// A file whose footer was read.
 #[derive(Debug)]
 pub struct ParquetFile {
-    file: File,
+    file: Window,
     name: String,
     metadata: ArrowReaderMetadata,
     description: Option<TableDescription>,
     row_hash: Option<RowHash>,
     stored: Option<StoredSchema>,
     asides: Vec<Aside>,
+    has_deletes: bool,
     rows: u64,
 }
 
@@ -40,6 +45,14 @@ impl ParquetFile {
     /// # Errors
     /// An integrity error for a file without a footer, or with one that contradicts itself.
     pub fn open(file: File, name: &str) -> Result<Self> {
+        Self::in_window(Window::whole(file, name)?, name)
+    }
+
+    /// The same for a part of a file.
+    ///
+    /// # Errors
+    /// As for [`ParquetFile::open`].
+    pub fn in_window(file: Window, name: &str) -> Result<Self> {
         // The writer's own Arrow types would bring kinds of arrays that no column of a table needs.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let loaded = contained(|| ArrowReaderMetadata::load(&file, options));
@@ -56,7 +69,11 @@ impl ParquetFile {
         let stored = ours(footer, SCHEMA_KEY, name, "schema")?;
         let row_hash = ours(footer, row_hash::METADATA_KEY, name, "hash of the rows")?;
         let asides = ours(footer, ASIDE_KEY, name, "list of values kept aside")?.unwrap_or_default();
-        Ok(Self { file, name: name.to_owned(), metadata, description, row_hash, stored, asides, rows })
+        let has_deletes = text_of(footer, keys::METADATA_KEY).is_some();
+        // What the footer says is known now; of a long chain, many files are open.
+        let metadata = without_texts(&metadata).map_err(|cause| without_footer(name, &cause))?;
+        let name = name.to_owned();
+        Ok(Self { file, name, metadata, description, row_hash, stored, asides, has_deletes, rows })
     }
 
     /// What it is to people.
@@ -101,21 +118,41 @@ impl ParquetFile {
         &self.asides
     }
 
+    /// Whether it says which rows are gone.
+    #[must_use]
+    pub fn has_deletes(&self) -> bool {
+        self.has_deletes
+    }
+
+    /// Which rows of its base are gone, if it says so: read again each time, because the list may be long.
+    ///
+    /// # Errors
+    /// An integrity error if the list is broken.
+    pub fn deletes(&self) -> Result<Option<Deletes>> {
+        if !self.has_deletes {
+            return Ok(None);
+        }
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = contained(|| ArrowReaderMetadata::load(&self.file, options)).map_err(|cause| self.broken(&cause))?;
+        text_of(metadata.metadata().file_metadata(), keys::METADATA_KEY).map(Deletes::parse).transpose()
+    }
+
     /// The number of its row groups.
     #[must_use]
     pub fn groups(&self) -> usize {
         self.metadata.metadata().num_row_groups()
     }
 
-    /// The rows of one group.
+    /// The rows of one group: these columns of it, in the file's order.
     ///
     /// # Errors
     /// If the group cannot be read.
-    pub fn group(&self, index: usize) -> Result<Batches> {
-        let file = self.file.try_clone().map_err(|cause| Error::io(format!("reading {}", self.name), cause))?;
+    pub fn group(&self, index: usize, columns: &[usize]) -> Result<Batches> {
         let open = || {
             let rows = batch_rows(self.metadata.metadata().row_group(index));
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+            let wanted = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
+            ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone())
+                .with_projection(wanted)
                 .with_row_groups(vec![index])
                 .with_batch_size(rows)
                 .build()
@@ -133,10 +170,24 @@ impl ParquetFile {
 
 /// What we have put into the footer under this key.
 fn ours<T: DeserializeOwned>(footer: &FileMetaData, key: &str, name: &str, what: &str) -> Result<Option<T>> {
-    let values = footer.key_value_metadata().into_iter().flatten();
-    let text = values.filter(|pair| pair.key == key).find_map(|pair| pair.value.as_deref());
     let broken = |cause| Error::integrity(format!("reading {name}: its {what} is broken: {cause}"));
-    text.map(serde_json::from_str).transpose().map_err(broken)
+    text_of(footer, key).map(serde_json::from_str).transpose().map_err(broken)
+}
+
+fn text_of<'footer>(footer: &'footer FileMetaData, key: &str) -> Option<&'footer str> {
+    let values = footer.key_value_metadata().into_iter().flatten();
+    values.filter(|pair| pair.key == key).find_map(|pair| pair.value.as_deref())
+}
+
+/// The same footer without the texts in it.
+fn without_texts(metadata: &ArrowReaderMetadata) -> std::result::Result<ArrowReaderMetadata, ParquetError> {
+    let footer = metadata.metadata().file_metadata();
+    let (creator, orders) = (footer.created_by().map(str::to_owned), footer.column_orders().cloned());
+    let schema = footer.schema_descr_ptr();
+    let bare = FileMetaData::new(footer.version(), footer.num_rows(), creator, None, schema, orders);
+    let groups = metadata.metadata().row_groups().to_vec();
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    contained(|| ArrowReaderMetadata::try_new(Arc::new(ParquetMetaData::new(bare, groups)), options))
 }
 
 /// The rows of one group.

@@ -2,7 +2,11 @@
 
 use crate::catalog::{Existing, Target};
 use crate::columns::{self, Sent};
-use crate::definition::{add_primary_key, create_enum, create_table, full_name, list};
+use crate::definition::{add_primary_key, create_enum, create_table, full_name};
+use crate::deletion::{self, Deletion};
+use crate::files::Files;
+use crate::load::Load;
+use crate::merging;
 use crate::optional::Optional;
 use crate::parquet_file::ParquetFile;
 use crate::request::{Mode, ModeChoice, Request};
@@ -12,9 +16,6 @@ use vb_core::{Error, Result};
 use vb_postgres::schema::TableDescription;
 use vb_postgres::sql::identifier;
 use vb_postgres::stored_schema::StoredSchema;
-
-/// Where rows wait before they are merged.
-const STAGING: &str = "pg_temp.vb_import_rows";
 
 /// What will be done, in this order, in one transaction.
 #[derive(Debug, Clone)]
@@ -29,10 +30,14 @@ pub struct Plan {
     pub starts_from_nothing: bool,
     /// Statements before the rows are sent.
     pub before: Vec<String>,
-    /// The COPY that takes the rows.
-    pub copy: String,
-    /// Statements after it. An upsert's merge reports as many rows as were sent.
+    /// How the rows of each file are sent.
+    pub loads: Vec<Load>,
+    /// How rows go that the backups say are gone.
+    pub(crate) deletion: Option<Deletion>,
+    /// What follows where rows were sent to wait. An upsert's merge reports as many rows as were sent.
     pub merge: Option<String>,
+    /// The same by another way, for rows that have to trade unique values with each other.
+    pub(crate) merge_otherwise: Option<String>,
     /// What follows when all rows are in the table.
     pub after: Vec<String>,
     /// What follows then, each on its own: what cannot be made is left out and named.
@@ -45,20 +50,21 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// The time column by which rows are chosen, if they are.
     pub by: Option<String>,
-    /// Which columns are sent.
-    pub(crate) sent: Vec<Sent>,
+    /// The key by which rows of several backups are the same row.
+    pub(crate) key: Vec<String>,
     /// The target's name in SQL.
     pub(crate) target: String,
-    /// Where the COPY goes, in SQL.
-    pub(crate) destination: String,
-    pub(crate) selection: Option<Selection>,
+    /// Where the rows are in the end, or before they are moved, in SQL.
+    pub(crate) home: String,
 }
 
 /// Plans a restore.
 ///
 /// # Errors
-/// Whatever keeps the file's rows out of the target, before anything was changed.
-pub(crate) fn of(request: &Request, file: &ParquetFile, target: &Target) -> Result<Plan> {
+/// Whatever keeps the files' rows out of the target, before anything was changed.
+pub(crate) fn of(request: &Request, files: &Files<'_>, target: &Target) -> Result<Plan> {
+    files.check()?;
+    let file = files.telling;
     let selection = match &request.range {
         Some(range) => Some(Selection::new(file.schema(), range, request.by.as_deref())?),
         None => None,
@@ -74,24 +80,28 @@ pub(crate) fn of(request: &Request, file: &ParquetFile, target: &Target) -> Resu
         created: target.existing.is_none(),
         starts_from_nothing: target.existing.as_ref().is_none_or(|existing| !existing.has_rows),
         before: if target.existing.is_none() { create_types(target, file) } else { Vec::new() },
-        copy: String::new(),
+        loads: Vec::new(),
+        deletion: None,
         merge: None,
+        merge_otherwise: None,
         after: Vec::new(),
         optional: Vec::new(),
         schema: None,
         moved: None,
         warnings,
         by: selection.as_ref().map(|selection| selection.column.clone()),
-        sent: Vec::new(),
-        destination: name.clone(),
+        key: files.key()?,
+        home: name.clone(),
         target: name,
-        selection,
     };
-    match (&target.existing, file.description()) {
-        (Some(existing), _) => plan.into_existing(request, file, target, existing),
-        (None, Some(description)) => plan.into_new(request, file, target, description),
-        (None, None) => Err(Error::failure("planning the restore: there is no table and no description of one")),
-    }
+    let mut plan = match (&target.existing, file.description()) {
+        (Some(existing), _) => plan.into_existing(request, files, target, existing)?,
+        (None, Some(description)) => plan.into_new(request, files, target, description)?,
+        (None, None) => return Err(Error::failure("planning the restore: there is no table and no description of one")),
+    };
+    let deleting = plan.deletion.iter_mut().flat_map(Deletion::loads_mut);
+    plan.loads.iter_mut().chain(deleting).for_each(|load| load.selection.clone_from(&selection));
+    Ok(plan)
 }
 
 /// Schemas and types that are missing.
@@ -112,36 +122,36 @@ impl Plan {
     /// Every statement between BEGIN and COMMIT that is known beforehand, in order.
     #[must_use]
     pub fn statements(&self) -> Vec<&str> {
-        let before = self.before.iter().chain(std::iter::once(&self.copy));
+        let loads = self.loads.iter().flat_map(Load::statements);
+        let deletion = self.deletion.iter().flat_map(Deletion::statements);
         let after = self.after.iter().chain(self.optional.iter().map(|optional| &optional.statement));
+        let before = self.before.iter().chain(loads).chain(deletion);
         before.chain(&self.merge).chain(after).map(String::as_str).collect()
     }
 
     fn into_new(
         mut self,
         request: &Request,
-        file: &ParquetFile,
+        files: &Files<'_>,
         target: &Target,
         description: &TableDescription,
     ) -> Result<Self> {
-        self.sent = columns::into_new(file, description)?;
         self.mode = match request.mode {
             ModeChoice::Auto => Mode::Insert,
             ModeChoice::Chosen(mode) => mode,
         };
-        match file.stored().filter(|stored| stored.has_dump() && !request.by_description) {
+        let stored = files.telling.stored();
+        match stored.filter(|stored| stored.has_dump() && !request.by_description) {
             Some(stored) => self.as_it_was(stored, description, target),
-            None => self.as_described(file.stored(), description),
+            None => self.as_described(stored, description),
         }
-        if self.has_parsed() {
-            let home = self.wait();
-            self.merge = Some(self.insert_waiting(&home, ""));
-            self.copy = self.copy_into("(FORMAT binary)");
-            return Ok(self);
-        }
+        self.after.splice(0..0, builders(request.jobs));
         // Made in this transaction, so that nobody can see the rows before they are frozen; parts are not frozen through their parent.
-        let frozen = self.schema != Some("dump") || file.stored().is_some_and(|stored| !stored.partitioned);
-        self.copy = self.copy_into(if frozen { "(FORMAT binary, FREEZE)" } else { "(FORMAT binary)" });
+        let frozen = self.schema != Some("dump") || stored.is_some_and(|stored| !stored.partitioned);
+        for (number, file) in files.all.iter().enumerate() {
+            let sent = columns::into_new(file, file.description().unwrap_or(description))?;
+            self.loads.push(Load::new(number, sent, &self.home, frozen));
+        }
         Ok(self)
     }
 
@@ -150,7 +160,7 @@ impl Plan {
         let steps = schema::steps(stored, description, target);
         self.schema = Some("dump");
         self.before.extend(steps.before);
-        self.destination = steps.destination;
+        self.home = steps.destination;
         self.after.extend(steps.after);
         self.optional = steps.optional;
         self.moved = steps.moved;
@@ -168,112 +178,51 @@ impl Plan {
     fn into_existing(
         mut self,
         request: &Request,
-        file: &ParquetFile,
+        files: &Files<'_>,
         target: &Target,
         existing: &Existing,
     ) -> Result<Self> {
-        self.sent = columns::into_existing(file, target, existing)?;
         if let (Some(child), Some(_)) =
-            (existing.children.first(), file.stored().and_then(|stored| stored.children.first()))
+            (existing.children.first(), files.telling.stored().and_then(|stored| stored.children.first()))
         {
             return Err(Error::conflict(format!("the file holds rows of tables that inherit from {}, and {child} does here too, so they would be there twice", self.table))
                 .with_hint("Nothing was changed. Restore into another table with --table, or export with --only."));
         }
+        let sent = files.all.iter().map(|file| columns::into_existing(file, target, existing));
+        let sent = sent.collect::<Result<Vec<Vec<Sent>>>>()?;
         self.mode = match request.mode {
             ModeChoice::Chosen(mode) => mode,
             ModeChoice::Auto if !existing.has_rows => Mode::Insert,
             ModeChoice::Auto if existing.primary_key.is_empty() => return Err(no_key(&self.table, true)),
             ModeChoice::Auto => Mode::Upsert,
         };
+        let mut destination = self.home.clone();
         match self.mode {
             Mode::Insert => {}
-            Mode::Upsert => self.merge_by_key(existing)?,
+            Mode::Upsert => {
+                self.merge_by_key(existing, sent.last().map_or(&[][..], Vec::as_slice))?;
+                merging::STAGING.clone_into(&mut destination);
+            }
             Mode::Replace => self.empty(existing)?,
         }
-        if self.merge.is_none() && self.has_parsed() {
-            let home = self.wait();
-            self.merge = Some(self.insert_waiting(&home, ""));
+        let loads = sent.into_iter().enumerate();
+        self.loads = loads.map(|(number, sent)| Load::new(number, sent, &destination, false)).collect();
+        if self.mode == Mode::Upsert {
+            self.deletion = deletion::of(&self, files, existing, request)?;
         }
-        self.copy = self.copy_into("(FORMAT binary)");
         self.quiet(request, existing);
         Ok(self)
     }
 
-    fn copy_into(&self, options: &str) -> String {
-        match self.sent_names() {
-            none if none.is_empty() => format!("COPY {} FROM STDIN {options}", self.destination),
-            names => format!("COPY {} ({names}) FROM STDIN {options}", self.destination),
-        }
-    }
-
-    fn sent_names(&self) -> String {
-        list(self.sent.iter().map(|sent| sent.name.as_str()))
-    }
-
-    /// Whether the server has to read values from their text, for which rows must wait beside the table.
-    fn has_parsed(&self) -> bool {
-        self.sent.iter().any(|sent| sent.parsed_as.is_some())
-    }
-
-    /// The rows are sent into a table of their own. Returns where they go from there.
-    fn wait(&mut self) -> String {
-        let home = std::mem::replace(&mut self.destination, STAGING.to_owned());
-        let columns: Vec<String> = self.sent.iter().map(Sent::waiting).collect();
-        self.before.push(format!(
-            "CREATE TEMPORARY TABLE {STAGING} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA",
-            columns.join(", "),
-            home
-        ));
-        home
-    }
-
-    /// The statement that takes the rows from there home.
-    fn insert_waiting(&self, home: &str, on_conflict: &str) -> String {
-        let values: Vec<String> = self.sent.iter().map(Sent::read).collect();
-        let (names, values) = (self.sent_names(), values.join(", "));
-        format!("INSERT INTO {home} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {STAGING}{on_conflict}")
-    }
-
     /// Rows wait in a table of their own, and are then merged in one statement.
-    fn merge_by_key(&mut self, existing: &Existing) -> Result<()> {
-        let key = &existing.primary_key;
-        if key.is_empty() {
+    fn merge_by_key(&mut self, existing: &Existing, sent: &[Sent]) -> Result<()> {
+        if existing.primary_key.is_empty() {
             return Err(no_key(&self.table, false));
         }
-        let is_sent = |name: &String| self.sent.iter().any(|sent| sent.name == *name);
-        if let Some(missing) = key.iter().find(|name| !is_sent(name)) {
-            return Err(Error::usage(format!(
-                "the file has no column {missing:?}, which the primary key of {} needs",
-                self.table
-            ))
-            .with_hint("Nothing was changed. Use --mode replace, or a file with the whole key."));
-        }
-        let others: Vec<&str> = self
-            .sent
-            .iter()
-            .map(|sent| sent.name.as_str())
-            .filter(|name| !key.iter().any(|part| part == name))
-            .collect();
-        let always = |name: &&&str| {
-            existing.columns.iter().any(|column| column.name == **name && column.identity.as_deref() == Some("a"))
-        };
-        if let Some(name) = others.iter().find(always) {
-            return Err(Error::usage(format!(
-                "column {name:?} of {} is always generated and not in the primary key, so it cannot be updated",
-                self.table
-            ))
-            .with_hint("Nothing was changed. Use --mode replace."));
-        }
-        let assignments: Vec<String> =
-            others.iter().map(|name| format!("{0} = EXCLUDED.{0}", identifier(name))).collect();
-        let action = if assignments.is_empty() {
-            "NOTHING".to_owned()
-        } else {
-            format!("UPDATE SET {}", assignments.join(", "))
-        };
-        let key = list(key.iter().map(String::as_str));
-        let home = self.wait();
-        self.merge = Some(self.insert_waiting(&home, &format!(" ON CONFLICT ({key}) DO {action}")));
+        merging::check(&self.table, existing, sent)?;
+        self.before.push(merging::staging(&self.home, sent));
+        self.merge = Some(merging::by_conflict(&self.home, existing, sent));
+        self.merge_otherwise = merging::by_deletion(&self.home, existing, sent);
         Ok(())
     }
 
@@ -290,8 +239,7 @@ impl Plan {
         }
         self.before.push(format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.target));
         // Rows of tables that inherit from it are not its own.
-        let only = if existing.children.is_empty() { "" } else { "ONLY " };
-        self.before.push(format!("DELETE FROM {only}{}", self.target));
+        self.before.push(format!("DELETE FROM {}{}", existing.only(), self.target));
         Ok(())
     }
 
@@ -318,6 +266,20 @@ impl Plan {
         }
         self.before.splice(0..0, disable);
     }
+}
+
+/// Settings for the indexes: so many processes at each, the one that leads them among them, with as much memory as the server would
+/// give to one of them alone, since the sort is split between them.
+fn builders(jobs: usize) -> Vec<String> {
+    if jobs == 0 {
+        return Vec::new();
+    }
+    let memory = "SELECT pg_catalog.set_config('maintenance_work_mem', (setting::bigint * {jobs})::text, true) \
+         FROM pg_catalog.pg_settings WHERE name = 'maintenance_work_mem'";
+    vec![
+        format!("SET LOCAL max_parallel_maintenance_workers = {}", jobs - 1),
+        memory.replace("{jobs}", &jobs.to_string()),
+    ]
 }
 
 fn no_key(table: &str, choice: bool) -> Error {

@@ -9,6 +9,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use std::sync::Arc;
 use vb_core::ErrorKind;
+use vb_postgres::row_hash::HashedColumn;
 
 const DESCRIPTION: &str = r#"{"schema":"public","table":"t","columns":[
     {"name":"id","type":"bigint","not_null":true,"identity":"a"},{"name":"body","type":"text"}],"primary_key":["id"]}"#;
@@ -44,6 +45,10 @@ fn existing(has_rows: bool) -> Existing {
     Existing { columns, primary_key: vec!["id".to_owned()], has_rows, ..Existing::default() }
 }
 
+fn of(request: &Request, file: &ParquetFile, target: &Target) -> Result<Plan> {
+    super::of(request, &Files { all: vec![file], telling: file, hashed: None }, target)
+}
+
 fn chosen(mode: Mode) -> Request {
     Request { mode: ModeChoice::Chosen(mode), ..Request::default() }
 }
@@ -53,7 +58,7 @@ fn a_missing_table_is_made_and_its_key_built_last() {
     let plan = of(&Request::default(), &file(Some(DESCRIPTION)), &target(None)).unwrap();
     assert!(plan.created && plan.starts_from_nothing && plan.mode == Mode::Insert);
     assert!(plan.before[0].starts_with("CREATE TABLE \"public\".\"t\""));
-    assert_eq!(plan.copy, "COPY \"public\".\"t\" (\"id\", \"body\") FROM STDIN (FORMAT binary, FREEZE)");
+    assert_eq!(plan.loads[0].copy, "COPY \"public\".\"t\" (\"id\", \"body\") FROM STDIN (FORMAT binary, FREEZE)");
     assert_eq!(plan.after, ["ALTER TABLE \"public\".\"t\" ADD PRIMARY KEY (\"id\")"]);
 }
 
@@ -62,11 +67,63 @@ fn auto_looks_at_the_rows_that_are_there() {
     let of = |existing| of(&Request::default(), &file(Some(DESCRIPTION)), &target(Some(existing)));
     assert_eq!(of(existing(false)).unwrap().mode, Mode::Insert);
     let merge = of(existing(true)).unwrap();
-    assert_eq!(merge.mode, Mode::Upsert);
+    assert_eq!((merge.mode, &merge.merge_otherwise), (Mode::Upsert, &None));
     assert!(merge.merge.unwrap().ends_with("ON CONFLICT (\"id\") DO UPDATE SET \"body\" = EXCLUDED.\"body\""));
     let keyless = of(Existing { primary_key: Vec::new(), ..existing(true) }).unwrap_err();
     assert_eq!(keyless.kind(), ErrorKind::Usage);
     assert!(keyless.hint().unwrap().contains("--mode insert") && keyless.hint().unwrap().contains("--mode replace"));
+}
+
+#[test]
+fn unique_values_may_be_traded_where_nothing_is_lost() {
+    let unique = Existing { has_other_unique: true, ..existing(true) };
+    let otherwise = |existing| of(&Request::default(), &file(None), &target(Some(existing))).unwrap().merge_otherwise;
+    let statement = otherwise(unique.clone()).unwrap();
+    assert!(statement.starts_with("WITH gone AS (DELETE FROM \"public\".\"t\" AS known USING"), "{statement}");
+    assert_eq!(otherwise(Existing { is_referenced_actively: true, ..unique.clone() }), None);
+    let mut wider = unique;
+    wider.columns.push(column("own", "text"));
+    assert_eq!(otherwise(wider), None);
+}
+
+/// The same file twice, as if it were two backups.
+fn chain(request: &Request, existing: Option<Existing>, hashed: bool) -> Plan {
+    let file = file(Some(DESCRIPTION));
+    let hashed = hashed.then(|| vec![HashedColumn { name: "id".to_owned(), text: false }]);
+    super::of(request, &Files { all: vec![&file, &file], telling: &file, hashed }, &target(existing)).unwrap()
+}
+
+#[test]
+fn a_chain_is_sent_file_by_file_and_merged_once() {
+    let made = chain(&Request::default(), None, true);
+    assert_eq!((made.loads.len(), &made.merge, &made.deletion), (2, &None, &None));
+    assert!(made.loads.iter().all(|load| load.copy.ends_with("FREEZE)")));
+    let merged = chain(&Request::default(), Some(existing(true)), true);
+    assert!(merged.loads.iter().all(|load| load.destination == merging::STAGING));
+    let order = ["CREATE TEMPORARY TABLE pg_temp.vb_import_rows", "COPY pg_temp.vb_import_rows", "COPY pg_temp.vb_import_gone", "DELETE FROM", "ON CONFLICT"];
+    let statements = merged.statements();
+    let places = order.map(|words| statements.iter().position(|statement| statement.contains(words)));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{statements:#?}");
+    assert_eq!(chain(&Request::default(), Some(existing(true)), false).deletion, None);
+    assert_eq!(chain(&chosen(Mode::Replace), Some(existing(true)), true).deletion, None);
+}
+
+#[test]
+fn a_chain_needs_a_key() {
+    let keyless = file(Some(r#"{"schema":"public","table":"t","columns":[{"name":"id","type":"bigint"},{"name":"body","type":"text"}]}"#));
+    let files = Files { all: vec![&keyless, &keyless], telling: &keyless, hashed: None };
+    let error = super::of(&Request::default(), &files, &target(None)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+}
+
+#[test]
+fn an_incremental_alone_looks_at_the_tables_keys() {
+    let file = file(Some(DESCRIPTION));
+    let hashed = vec![HashedColumn { name: "id".to_owned(), text: true }];
+    let files = Files { all: vec![&file], telling: &file, hashed: Some(hashed) };
+    let plan = super::of(&Request::default(), &files, &target(Some(existing(true)))).unwrap();
+    let keys = "COPY (SELECT tableoid, ctid, \"id\"::pg_catalog.bpchar FROM \"public\".\"t\") TO STDOUT (FORMAT binary)";
+    assert!(plan.statements().contains(&keys), "{:#?}", plan.statements());
 }
 
 #[test]
@@ -90,13 +147,13 @@ fn what_the_table_computes_is_not_sent() {
     let mut existing = existing(false);
     existing.columns[0].generated = true;
     let plan = of(&Request::default(), &file(Some(DESCRIPTION)), &target(Some(existing))).unwrap();
-    assert_eq!(plan.copy, "COPY \"public\".\"t\" (\"id\") FROM STDIN (FORMAT binary)");
+    assert_eq!(plan.loads[0].copy, "COPY \"public\".\"t\" (\"id\") FROM STDIN (FORMAT binary)");
 }
 
 #[test]
 fn a_foreign_file_is_matched_by_names_and_must_not_be_rounded() {
     let plan = of(&Request::default(), &file(None), &target(Some(existing(false)))).unwrap();
-    assert!(plan.copy.contains("(\"id\", \"body\")") && !plan.created);
+    assert!(plan.loads[0].copy.contains("(\"id\", \"body\")") && !plan.created);
     let mut rounding = existing(false);
     rounding.columns[1].type_name = "timestamp(3) with time zone".to_owned();
     assert!(of(&Request::default(), &file(None), &target(Some(rounding))).is_err());

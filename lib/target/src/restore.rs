@@ -1,35 +1,39 @@
 //! Does what was planned: one transaction, from the first definition to the last sequence.
 
+use crate::backup::Backup;
 use crate::errors::{not_made, refused};
+use crate::files::Files;
+use crate::keys::Keys;
+use crate::liveness::{self, Verdict};
+use crate::load::Load;
 use crate::optional::{self, LeftOut};
 use crate::oracle::{self, Identity};
 use crate::parquet_file::ParquetFile;
 use crate::plan::{self, Plan};
 use crate::request::Request;
-use crate::{catalog, moving, rows, sequences};
+use crate::rows::{self, Counts, Sending};
+use crate::{catalog, gone, moving, sequences};
 use postgres::Client;
+use postgres::error::SqlState;
 use vb_core::{Error, Result};
 use vb_postgres::connection::{Parameters, connect, from_postgres};
-use vb_postgres::encode::{CopyEncoder, fits};
-use vb_postgres::resolve::Resolver;
 use vb_postgres::snapshot::SESSION_SETTINGS;
-use vb_postgres::sql::identifier;
 
 /// A restore that is planned, its transaction open. Dropped, it changes nothing.
 pub struct Restore {
     /// What will be done.
     pub plan: Plan,
     client: Client,
-    file: ParquetFile,
+    backups: Vec<Backup>,
 }
 
 /// All rows are in the table, and nobody else can see them yet. Dropped, it changes nothing.
 pub struct Loaded {
     client: Client,
-    /// The rows of the file.
-    pub records_read: u64,
-    /// The rows that were restored: all, or those of the wanted days.
-    pub records_restored: u64,
+    /// What came of each backup, in the order of the chain.
+    pub backups: Vec<Restored>,
+    /// The rows that were deleted because the source no longer had them, where the table had rows before.
+    pub records_deleted: u64,
     /// What of the schema could not be made here.
     pub left_out: Vec<LeftOut>,
     /// What people should know.
@@ -38,87 +42,132 @@ pub struct Loaded {
     pub identity: Identity,
 }
 
+/// What came of one backup.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Its rows.
+    pub read: u64,
+    /// Those that were sent: all, but for those of other days, and those of which a later backup has a newer version or says that
+    /// they are gone.
+    pub restored: u64,
+    /// Those of which a later backup has a newer version.
+    pub superseded: u64,
+    /// Those that a later backup says are gone.
+    pub gone: u64,
+}
+
 impl Restore {
-    /// Connects, looks at the target and plans. Nothing is changed yet.
+    /// Connects, looks at the target and plans. Nothing is changed yet. The backups of a chain come in its order.
     ///
     /// # Errors
     /// If the server cannot be reached, or the rows cannot go where they should.
-    pub fn open(request: &Request, file: ParquetFile, parameters: &Parameters) -> Result<Self> {
+    pub fn open(request: &Request, backups: Vec<Backup>, parameters: &Parameters) -> Result<Self> {
         let mut client = connect(parameters)?;
         let step = "beginning the restore";
         client.batch_execute(SESSION_SETTINGS).map_err(|cause| from_postgres(step, cause))?;
         client.batch_execute("SET lock_timeout = '10s'").map_err(|cause| from_postgres(step, cause))?;
-        let (mut target, oid) = catalog::locate(&mut client, request.table.as_deref(), file.description())?;
+        let files = Files::of(&backups)?;
+        let (description, stored) = (files.telling.description(), files.telling.stored());
+        let (mut target, oid) = catalog::locate(&mut client, request.table.as_deref(), description)?;
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
         client.batch_execute(begin).map_err(|cause| from_postgres(step, cause))?;
-        catalog::inspect(&mut client, &mut target, oid, file.description(), file.stored())?;
-        let plan = plan::of(request, &file, &target)?;
-        Ok(Self { plan, client, file })
+        catalog::inspect(&mut client, &mut target, oid, description, stored)?;
+        let plan = plan::of(request, &files, &target)?;
+        Ok(Self { plan, client, backups })
     }
 
     /// Sends every row; `passed` hears of the bytes. Nothing is visible to others before [`Loaded::commit`].
     ///
     /// # Errors
     /// Whatever the server refuses; then nothing is changed.
-    pub fn run(mut self, passed: &(dyn Fn(u64) + Sync)) -> Result<Loaded> {
-        let step = format!("restoring {}", self.plan.table);
-        for statement in &self.plan.before {
-            self.client.batch_execute(statement).map_err(|cause| not_made(&step, &self.plan, statement, cause))?;
+    pub fn run(self, passed: &(dyn Fn(u64) + Sync)) -> Result<Loaded> {
+        let Self { plan, mut client, backups } = self;
+        let files = Files::of(&backups)?;
+        let step = format!("restoring {}", plan.table);
+        for statement in &plan.before {
+            client.batch_execute(statement).map_err(|cause| not_made(&step, &plan, statement, cause))?;
         }
-        let encoder = self.encoder()?;
-        let counts = rows::copy(&mut self.client, &self.file, &self.plan, &encoder, passed)?;
-        if let Some(merge) = &self.plan.merge {
-            let merged = self.client.execute(merge, &[]).map_err(|cause| refused(&step, cause))?;
-            // A table that is all key has nothing to update, so that known rows are not counted.
-            if merged != counts.sent && !merge.ends_with("NOTHING") {
-                return Err(Error::integrity(format!(
-                    "{step}: {} rows were sent, but {merged} were merged",
-                    counts.sent
-                )));
-            }
+        let verdicts = match files.are_a_chain() {
+            true => liveness::judge(&Keys::of(&mut client, &plan, &files)?)?,
+            false => Vec::new(),
+        };
+        let counts = send(&mut client, &plan, &files, &verdicts, passed)?;
+        let records_deleted = gone::delete(&mut client, &plan, &files, &verdicts)?;
+        merge(&mut client, &plan, counts.iter().map(|counts| counts.sent).sum(), &step)?;
+        for statement in &plan.after {
+            client.batch_execute(statement).map_err(|cause| refused(&step, cause))?;
         }
-        for statement in &self.plan.after {
-            self.client.batch_execute(statement).map_err(|cause| refused(&step, cause))?;
+        let left_out = optional::run(&mut client, &step, &plan.optional)?;
+        if let Some(moved) = &plan.moved {
+            moving::out_of_scratch(&mut client, &step, moved)?;
         }
-        let left_out = optional::run(&mut self.client, &step, &self.plan.optional)?;
-        if let Some(moved) = &self.plan.moved {
-            moving::out_of_scratch(&mut self.client, &step, moved)?;
-        }
-        let warnings = sequences::advance(&mut self.client, &self.plan)?;
-        let identity = oracle::check(&mut self.client, &self.plan, &self.file)?;
-        let (records_read, records_restored) = (counts.read, counts.sent);
-        Ok(Loaded { client: self.client, records_read, records_restored, left_out, warnings, identity })
+        let warnings = sequences::advance(&mut client, &plan)?;
+        let identity = oracle::check(&mut client, &plan, &files)?;
+        let backups = counts.iter().enumerate().map(|(place, counts)| Restored::of(*counts, verdicts.get(place)));
+        Ok(Loaded { client, backups: backups.collect(), records_deleted, left_out, warnings, identity })
     }
+}
 
-    /// The encoder for the types that the server itself names.
-    fn encoder(&mut self) -> Result<CopyEncoder> {
-        let table = &self.plan.table;
-        let names: Vec<String> = self.plan.sent.iter().map(|sent| identifier(&sent.name)).collect();
-        let select = format!("SELECT {} FROM {}", names.join(", "), self.plan.destination);
-        let statement =
-            self.client.prepare(&select).map_err(|cause| from_postgres(format!("restoring {table}"), cause))?;
-        let mut resolver = Resolver::new(&mut self.client);
-        let mut columns = Vec::new();
-        for (column, sent) in statement.columns().iter().zip(&self.plan.sent) {
-            let name = &sent.name;
-            let column_type = resolver.column_type(column.type_().oid(), column.type_modifier())?;
-            let found = self.file.schema().field(sent.index).data_type();
-            if !fits(found, &column_type) {
-                let wanted = column.type_();
-                return Err(Error::usage(format!(
-                    "column {name:?} is {found} in the file, which cannot become {wanted} in the table {table}"
-                ))
-                .with_hint(
-                    "Nothing was changed. Change the column's type, or restore into another table with --table.",
-                ));
+fn send(
+    client: &mut Client,
+    plan: &Plan,
+    files: &Files<'_>,
+    verdicts: &[Verdict],
+    passed: &(dyn Fn(u64) + Sync),
+) -> Result<Vec<Counts>> {
+    let send = |(place, (file, load)): (usize, (&ParquetFile, &Load))| {
+        let live = |row: u64| verdicts.get(place).is_none_or(|verdict: &Verdict| verdict.is_live(row));
+        let wanted: Option<&(dyn Fn(u64) -> bool + Sync)> = if verdicts.is_empty() { None } else { Some(&live) };
+        let sending = Sending { table: &plan.table, file, load, wanted };
+        rows::send(client, &sending, passed)
+    };
+    files.all.iter().copied().zip(&plan.loads).enumerate().map(send).collect()
+}
+
+/// Rows that waited are merged. Where they trade unique values, which an update of one after the other cannot, by another way.
+fn merge(client: &mut Client, plan: &Plan, sent: u64, step: &str) -> Result<()> {
+    let Some(merge) = &plan.merge else { return Ok(()) };
+    let merged = match &plan.merge_otherwise {
+        None => client.execute(merge, &[]),
+        Some(otherwise) => {
+            client.batch_execute("SAVEPOINT vb_merge").map_err(|cause| refused(step, cause))?;
+            match client.execute(merge, &[]) {
+                Err(cause) if cause.code().is_some_and(is_taken) => {
+                    client.batch_execute("ROLLBACK TO SAVEPOINT vb_merge").map_err(|cause| refused(step, cause))?;
+                    client.execute(otherwise, &[])
+                }
+                outcome => outcome,
             }
-            columns.push((name.clone(), column_type));
         }
-        CopyEncoder::new(table.clone(), columns).with_asides(self.file.asides())
+    };
+    let merged = merged.map_err(|cause| refused(step, cause))?;
+    // A table that is all key has nothing to update, so that known rows are not counted.
+    if merged != sent && !merge.ends_with("NOTHING") {
+        return Err(Error::integrity(format!("{step}: {sent} rows were sent, but {merged} were merged")));
+    }
+    Ok(())
+}
+
+fn is_taken(code: &SqlState) -> bool {
+    [SqlState::UNIQUE_VIOLATION, SqlState::EXCLUSION_VIOLATION].contains(code)
+}
+
+impl Restored {
+    fn of(counts: Counts, verdict: Option<&Verdict>) -> Self {
+        let Counts { read, sent: restored } = counts;
+        let (superseded, gone) =
+            verdict.map_or((0, 0), |verdict| (verdict.superseded.count(), verdict.gone.count()));
+        Self { read, restored, superseded, gone }
     }
 }
 
 impl Loaded {
+    /// The rows of all backups that were sent.
+    #[must_use]
+    pub fn records_restored(&self) -> u64 {
+        self.backups.iter().map(|backup| backup.restored).sum()
+    }
+
     /// Makes the restored rows everybody's.
     ///
     /// # Errors

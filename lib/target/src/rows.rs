@@ -1,14 +1,16 @@
 //! Rows from Parquet to the server: row groups are read, rows are encoded, and blocks are sent, on a thread each.
 
 use crate::errors::{not_sent, refused};
+use crate::load::{Load, select_from};
 use crate::parquet_file::ParquetFile;
-use crate::plan::Plan;
 use arrow_array::RecordBatch;
 use postgres::Client;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use vb_core::{Error, Result};
-use vb_postgres::encode::{BLOCK_BYTES, CopyEncoder, HEADER, TRAILER};
+use vb_postgres::connection::from_postgres;
+use vb_postgres::encode::{BLOCK_BYTES, CopyEncoder, HEADER, TRAILER, fits};
+use vb_postgres::resolve::Resolver;
 
 /// Batches that may wait for the encoder, and blocks that may wait for the socket.
 const WAITING: usize = 2;
@@ -20,41 +22,135 @@ pub(crate) struct Counts {
     pub(crate) sent: u64,
 }
 
-/// Sends the file's rows into the plan's COPY. The server must report as many as were sent.
-pub(crate) fn copy(
-    client: &mut Client,
-    file: &ParquetFile,
-    plan: &Plan,
-    encoder: &CopyEncoder,
-    passed: &(dyn Fn(u64) + Sync),
-) -> Result<Counts> {
-    let step = format!("restoring {}", plan.table);
-    let mut writer = client.copy_in(&plan.copy).map_err(|cause| refused(&step, cause))?;
-    let (batch_sender, batches) = sync_channel(WAITING);
-    let (block_sender, blocks) = sync_channel::<Vec<u8>>(WAITING);
-    let (used_sender, used) = sync_channel(WAITING + 2);
-    let (counts, sent) = std::thread::scope(|scope| {
-        let reading = scope.spawn(move || read(file, &batch_sender));
-        let encoding = scope.spawn(move || encode(&batches, plan, encoder, &block_sender, &used));
-        let mut sent = Ok(());
-        for mut block in &blocks {
-            sent = writer.write_all(&block);
-            if sent.is_err() {
-                break;
-            }
-            passed(block.len() as u64);
-            block.clear();
-            let _more_than_needed = used_sender.try_send(block);
+/// The rows of one file on their way.
+pub(crate) struct Sending<'run> {
+    /// The table's name for people.
+    pub(crate) table: &'run str,
+    pub(crate) file: &'run ParquetFile,
+    pub(crate) load: &'run Load,
+    /// Which rows, by their number in the file; all where nothing is said.
+    pub(crate) wanted: Option<&'run (dyn Fn(u64) -> bool + Sync)>,
+}
+
+/// Sends a file's rows by the load's statements. The server must report as many as were sent.
+pub(crate) fn send(client: &mut Client, sending: &Sending<'_>, passed: &(dyn Fn(u64) + Sync)) -> Result<Counts> {
+    let step = format!("restoring {}", sending.table);
+    let run = |client: &mut Client, statement: &Option<String>| match statement {
+        Some(statement) => client.execute(statement, &[]).map(Some).map_err(|cause| refused(&step, cause)),
+        None => Ok(None),
+    };
+    run(client, &sending.load.waiting)?;
+    let encoder = sending.encoder(client)?;
+    let counts = sending.copy(client, &encoder, &step, passed)?;
+    match run(client, &sending.load.home)? {
+        Some(moved) if moved != counts.sent => {
+            Err(Error::integrity(format!("{step}: {} rows were sent, but {moved} were taken", counts.sent)))
         }
-        // If sending failed, the other two must not wait for it.
-        drop(blocks);
-        (join(reading).and_then(|()| join(encoding)), sent)
-    });
-    // The server's own refusal says more than that nobody takes blocks any more.
-    sent.map_err(|cause| not_sent(&step, cause))?;
-    let counts = counts?;
-    let taken = writer.finish().map_err(|cause| refused(&step, cause))?;
-    check(&step, file, counts, taken)
+        _ => Ok(counts),
+    }
+}
+
+impl Sending<'_> {
+    /// The encoder for the types that the server itself names.
+    fn encoder(&self, client: &mut Client) -> Result<CopyEncoder> {
+        let (table, load) = (self.table, self.load);
+        let select = select_from(&load.destination, &load.sent);
+        let statement = client.prepare(&select).map_err(|cause| from_postgres(format!("restoring {table}"), cause))?;
+        let mut resolver = Resolver::new(client);
+        let mut columns = Vec::new();
+        for (column, sent) in statement.columns().iter().zip(&load.sent) {
+            let name = &sent.name;
+            let column_type = resolver.column_type(column.type_().oid(), column.type_modifier())?;
+            let found = self.file.schema().field(sent.index).data_type();
+            if !fits(found, &column_type) {
+                let wanted = column.type_();
+                return Err(Error::usage(format!(
+                    "column {name:?} is {found} in the file, which cannot become {wanted} in the table {table}"
+                ))
+                .with_hint(
+                    "Nothing was changed. Change the column's type, or restore into another table with --table.",
+                ));
+            }
+            columns.push((name.clone(), column_type));
+        }
+        CopyEncoder::new(table.to_owned(), columns).with_asides(self.file.asides())
+    }
+
+    fn copy(
+        &self,
+        client: &mut Client,
+        encoder: &CopyEncoder,
+        step: &str,
+        passed: &(dyn Fn(u64) + Sync),
+    ) -> Result<Counts> {
+        let mut writer = client.copy_in(&self.load.copy).map_err(|cause| refused(step, cause))?;
+        let (batch_sender, batches) = sync_channel(WAITING);
+        let (block_sender, blocks) = sync_channel::<Vec<u8>>(WAITING);
+        let (used_sender, used) = sync_channel(WAITING + 2);
+        let columns = self.load.read(self.file.schema().fields().len());
+        let columns = &columns;
+        let (counts, sent) = std::thread::scope(|scope| {
+            let reading = scope.spawn(move || read(self.file, columns, &batch_sender));
+            let encoding = scope.spawn(move || self.encode(&batches, columns, encoder, &block_sender, &used));
+            let mut sent = Ok(());
+            for mut block in &blocks {
+                sent = writer.write_all(&block);
+                if sent.is_err() {
+                    break;
+                }
+                passed(block.len() as u64);
+                block.clear();
+                let _more_than_needed = used_sender.try_send(block);
+            }
+            // If sending failed, the other two must not wait for it.
+            drop(blocks);
+            (join(reading).and_then(|()| join(encoding)), sent)
+        });
+        // The server's own refusal says more than that nobody takes blocks any more.
+        sent.map_err(|cause| not_sent(step, cause))?;
+        let counts = counts?;
+        let taken = writer.finish().map_err(|cause| refused(step, cause))?;
+        check(step, self.file, counts, taken)
+    }
+
+    /// Encodes the wanted rows of every batch. The trailer alone ends nothing: the COPY counts only when it is finished.
+    fn encode(
+        &self,
+        batches: &Receiver<RecordBatch>,
+        columns: &[usize],
+        encoder: &CopyEncoder,
+        blocks: &SyncSender<Vec<u8>>,
+        used: &Receiver<Vec<u8>>,
+    ) -> Result<Counts> {
+        let fresh = || used.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4));
+        let mut pass_on = |block: &mut Vec<u8>| {
+            let full = std::mem::replace(block, fresh());
+            blocks.send(full).map_err(|_| Error::failure("restoring rows: the server takes no more"))
+        };
+        let mut counts = Counts::default();
+        let mut block = HEADER.to_vec();
+        for batch in batches {
+            let column = |index: usize| batch.column(columns.binary_search(&index).unwrap_or_default());
+            let arrays: Vec<_> = self.load.sent.iter().map(|sent| column(sent.index).clone()).collect();
+            let before = counts.read;
+            let times = self.load.selection.as_ref().map(|selection| selection.rows(column(selection.index)));
+            let wanted = |row: &usize| self.wanted.is_none_or(|wanted| wanted(before + *row as u64));
+            counts.sent += match times {
+                None => {
+                    let rows = (0..batch.num_rows()).filter(wanted);
+                    encoder.encode(&arrays, rows, before, &mut block, &mut pass_on)?
+                }
+                Some(rows) => {
+                    let rows = rows.into_iter().filter(wanted);
+                    encoder.encode(&arrays, rows, before, &mut block, &mut pass_on)?
+                }
+            };
+            counts.read += batch.num_rows() as u64;
+        }
+        block.extend_from_slice(&TRAILER);
+        pass_on(&mut block)?;
+        Ok(counts)
+    }
 }
 
 fn check(step: &str, file: &ParquetFile, counts: Counts, taken: u64) -> Result<Counts> {
@@ -76,9 +172,9 @@ fn join<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
 }
 
 /// Reads row group after row group, until all is read or nobody wants more.
-fn read(file: &ParquetFile, batches: &SyncSender<RecordBatch>) -> Result<()> {
+fn read(file: &ParquetFile, columns: &[usize], batches: &SyncSender<RecordBatch>) -> Result<()> {
     for group in 0..file.groups() {
-        for batch in file.group(group)? {
+        for batch in file.group(group, columns)? {
             let batch = batch.map_err(|cause| file.broken(&cause))?;
             if batches.send(batch).is_err() {
                 return Ok(());
@@ -86,34 +182,4 @@ fn read(file: &ParquetFile, batches: &SyncSender<RecordBatch>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Encodes the wanted rows of every batch. The trailer alone ends nothing: the COPY counts only when [`copy`] finishes it.
-fn encode(
-    batches: &Receiver<RecordBatch>,
-    plan: &Plan,
-    encoder: &CopyEncoder,
-    blocks: &SyncSender<Vec<u8>>,
-    used: &Receiver<Vec<u8>>,
-) -> Result<Counts> {
-    let fresh = || used.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4));
-    let mut pass_on = |block: &mut Vec<u8>| {
-        let full = std::mem::replace(block, fresh());
-        blocks.send(full).map_err(|_| Error::failure("restoring rows: the server takes no more"))
-    };
-    let mut counts = Counts::default();
-    let mut block = HEADER.to_vec();
-    for batch in batches {
-        let arrays: Vec<_> = plan.sent.iter().map(|sent| batch.column(sent.index).clone()).collect();
-        counts.sent += match &plan.selection {
-            None => encoder.encode(&arrays, 0..batch.num_rows(), counts.read, &mut block, &mut pass_on)?,
-            Some(selection) => {
-                encoder.encode(&arrays, selection.rows(&batch).into_iter(), counts.read, &mut block, &mut pass_on)?
-            }
-        };
-        counts.read += batch.num_rows() as u64;
-    }
-    block.extend_from_slice(&TRAILER);
-    pass_on(&mut block)?;
-    Ok(counts)
 }

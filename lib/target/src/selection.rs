@@ -2,7 +2,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::{Array, RecordBatch};
+use arrow_array::Array;
 use arrow_schema::{DataType, Schema, TimeUnit};
 use std::ops::Range;
 use vb_core::time::Instant;
@@ -16,7 +16,8 @@ const TIME_COLUMNS: [&str; 2] = ["updated_at", "created_at"];
 pub(crate) struct Selection {
     /// The time column's name.
     pub(crate) column: String,
-    index: usize,
+    /// Its place in the file.
+    pub(crate) index: usize,
     microseconds: Range<i64>,
 }
 
@@ -35,20 +36,20 @@ impl Selection {
         Ok(Self { column: schema.field(index).name().clone(), index, microseconds })
     }
 
-    /// The wanted rows of a batch. A row without a time is not wanted, as in SQL.
-    pub(crate) fn rows(&self, batch: &RecordBatch) -> Vec<usize> {
-        let Some(times) = batch.column(self.index).as_primitive_opt::<TimestampMicrosecondType>() else {
+    /// The wanted rows of a batch, by its values of the column. A row without a time is not wanted, as in SQL.
+    pub(crate) fn rows(&self, times: &dyn Array) -> Vec<usize> {
+        let Some(times) = times.as_primitive_opt::<TimestampMicrosecondType>() else {
             return Vec::new();
         };
         let wanted = |row: &usize| !times.is_null(*row) && self.microseconds.contains(&times.value(*row));
-        (0..batch.num_rows()).filter(wanted).collect()
+        (0..times.len()).filter(wanted).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::TimestampMicrosecondArray;
+    use arrow_array::{RecordBatch, TimestampMicrosecondArray};
     use arrow_schema::Field;
     use std::sync::Arc;
 
@@ -65,7 +66,7 @@ mod tests {
         let batch = batch(vec![Some(start - 1), Some(start), None, Some(end - 1), Some(end)]);
         let selection = Selection::new(&batch.schema(), &range, None).unwrap();
         assert_eq!(selection.column, "created_at");
-        assert_eq!(selection.rows(&batch), [1, 3]);
+        assert_eq!(selection.rows(batch.column(0)), [1, 3]);
     }
 
     #[test]

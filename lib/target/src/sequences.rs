@@ -8,7 +8,7 @@ use vb_postgres::connection::from_postgres;
 /// Advances the sequence of every restored column that owns one, never backwards. Returns what could not be advanced.
 pub(crate) fn advance(client: &mut Client, plan: &Plan) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    for sent in &plan.sent {
+    for sent in plan.loads.last().into_iter().flat_map(|load| &load.sent) {
         let step = format!("advancing the sequence of column {:?}", sent.name);
         let query = "SELECT pg_get_serial_sequence($1, $2), COALESCE(has_sequence_privilege(pg_get_serial_sequence($1, $2), 'SELECT, UPDATE'), false), \
                      COALESCE((SELECT seqincrement > 0 FROM pg_catalog.pg_sequence WHERE seqrelid = pg_get_serial_sequence($1, $2)::regclass), true)";

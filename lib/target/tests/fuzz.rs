@@ -110,8 +110,9 @@ fn file(encoding: Encoding, dictionary: bool, compression: Compression) -> Resul
 /// Reads all rows; whether that went to the end.
 fn read(file: fs::File) -> bool {
     let Ok(file) = ParquetFile::open(file, "fuzz") else { return false };
+    let all: Vec<usize> = (0..file.schema().fields().len()).collect();
     (0..file.groups())
-        .all(|group| file.group(group).is_ok_and(|batches| batches.into_iter().all(|batch| batch.is_ok())))
+        .all(|group| file.group(group, &all).is_ok_and(|batches| batches.into_iter().all(|batch| batch.is_ok())))
 }
 
 fn damage(bytes: &mut Vec<u8>, chance: &mut Chance) {

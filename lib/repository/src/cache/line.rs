@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io::{Result, Write};
 use std::sync::Arc;
 use vb_core::label::{Kind, Proof, Source};
+use vb_core::position::Position;
 use vb_core::time::Instant;
 
 /// A cached manifest.
@@ -17,7 +18,8 @@ pub(super) struct Line {
     pub(super) row: Row,
 }
 
-/// Size, time, id, set, kind, base, created, since, until, continues, records, columns, source's number, proof, objects, tags.
+/// Size, time, id, set, kind, base, created, since, until, continues, records, columns, source's number, proof, objects, tags,
+/// position, deletes.
 #[derive(Serialize, Deserialize)]
 struct Fields<'text>(
     u64,
@@ -36,6 +38,8 @@ struct Fields<'text>(
     Proof,
     #[serde(borrow)] Vec<ObjectFields<'text>>,
     Vec<String>,
+    Option<Position>,
+    Option<u64>,
 );
 
 /// Ending, size, SHA-256, MD5, CRC-32.
@@ -90,6 +94,8 @@ impl Manifests {
             since: optional(fields.7)?,
             until: optional(fields.8)?,
             continues: fields.9,
+            position: fields.16.as_ref().map(|position| shared.position(position)),
+            deletes: fields.17,
             records: fields.10,
             schema_sha256: fields.11.as_deref().map(|text| shared.text(text)),
             source: Arc::clone(self.0.get(fields.12)?),
@@ -158,6 +164,8 @@ impl<W: Write> Writer<W> {
             row.proof,
             objects.collect(),
             row.tags.to_vec(),
+            row.position.as_deref().cloned(),
+            row.deletes,
         );
         self.push(&fields)
     }

@@ -1,0 +1,105 @@
+//! Passes over the keys of a table, in the same snapshot as its rows.
+
+use crate::request::TablePart;
+use crate::rows;
+use postgres::Client;
+use vb_core::{Error, Result};
+use vb_postgres::catalog::Table;
+use vb_postgres::connection::Parameters;
+use vb_postgres::copy_out::Blocks;
+use vb_postgres::keys::{self, Buckets, Changes, Collector, Comparison, Deletes, KeyHash, KeyRows, MOST_BUCKETS};
+use vb_postgres::relation::RelationKind;
+use vb_postgres::row_hash::HashedColumn;
+
+/// What is needed for a pass.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyPass {
+    parameters: Parameters,
+    token: String,
+    row_security: bool,
+    /// The key's columns.
+    pub(crate) columns: Vec<HashedColumn>,
+    /// What stands after FROM.
+    from: String,
+    /// The table, for messages.
+    name: String,
+}
+
+/// How a connection comes to see the snapshot.
+#[derive(Debug, Clone)]
+pub(crate) struct Moment<'export> {
+    pub(crate) parameters: &'export Parameters,
+    pub(crate) token: &'export str,
+    pub(crate) row_security: bool,
+}
+
+impl KeyPass {
+    /// For a table that has a key.
+    ///
+    /// # Errors
+    /// A usage error if it has none.
+    pub(crate) fn new(client: &mut Client, part: &TablePart, table: &Table, moment: &Moment<'_>) -> Result<Self> {
+        let name = table.description.full_name();
+        if table.kind == RelationKind::Table && !table.is_plain {
+            return Err(Error::usage(format!(
+                "{name} has rows of tables that inherit from it, and no key holds for all of them"
+            ))
+            .with_hint("Export each of the tables with --only --deletes."));
+        }
+        let key = keys::key_of(client, table.oid)?;
+        if key.is_empty() {
+            return Err(Error::usage(format!("{name} has no key by which rows that are gone could be told"))
+                .with_hint(
+                    "Add a primary key (or a unique index of columns that are NOT NULL), or leave out --deletes.",
+                ));
+        }
+        let only = if part.only { "ONLY " } else { "" };
+        Ok(Self {
+            parameters: moment.parameters.clone(),
+            token: moment.token.to_owned(),
+            row_security: moment.row_security,
+            columns: keys::columns(client, table.oid, &key)?,
+            from: format!("{only}{}", table.description.quoted_name()),
+            name,
+        })
+    }
+
+    /// What to remember of all keys.
+    pub(crate) fn remember(&self) -> Result<Buckets> {
+        let mut buckets = Buckets::new(self.columns.clone(), MOST_BUCKETS);
+        self.each("false", MOST_BUCKETS, &mut |key, _| buckets.add(key))?;
+        Ok(buckets.folded())
+    }
+
+    /// What has become of the keys of the base, where rows that meet this condition are exported.
+    pub(crate) fn compare(&self, base: Buckets, exported: &str) -> Result<Changes> {
+        let mut comparison = Comparison::new(base);
+        let buckets = comparison.buckets();
+        self.each(exported, buckets, &mut |key, exported| comparison.add(key, exported))?;
+        Ok(comparison.finish())
+    }
+
+    /// The live keys of the dirty buckets: nothing is read where there are none.
+    pub(crate) fn collect(&self, changes: &Changes) -> Result<Deletes> {
+        let buckets = changes.now.number();
+        let mut collector = Collector::new(self.columns.clone(), buckets, &changes.dirty);
+        if !changes.dirty.is_empty() {
+            self.each("false", buckets, &mut |key, _| collector.add(key))?;
+        }
+        Ok(collector.finish())
+    }
+
+    fn each(&self, exported: &str, buckets: u32, each: &mut impl FnMut(KeyHash, bool)) -> Result<()> {
+        let key = keys::expressions(&self.columns).join(", ");
+        let statement = format!("COPY (SELECT {key}, {exported} FROM {}) TO STDOUT (FORMAT binary)", self.from);
+        let connection = rows::join_moment(&self.parameters, &self.token, self.row_security)?;
+        let stream = connection.copy_out(&statement);
+        let stream = stream.map_err(|error| error.during(format!("reading the keys of {}", self.name)))?;
+        let (blocks, mut rows) = (Blocks::start(stream)?, KeyRows::new(buckets));
+        while let Some(block) = blocks.next_block() {
+            rows.push(&block, each)?;
+            blocks.give_back(block);
+        }
+        rows.finish(blocks.finish()?.rows)
+    }
+}

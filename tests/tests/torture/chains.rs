@@ -1,0 +1,97 @@
+//! One chain: its exports, some of them killed, and its restore.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
+use vb_tests::command::Command;
+use vb_tests::leftovers::wait_for_processes;
+use vb_tests::oracle;
+use vb_tests::pipeline::Pipeline;
+use vb_tests::place::Place;
+use vb_tests::servers::{Database, Postgres};
+
+use crate::digest;
+
+const DEADLINE: Duration = Duration::from_secs(120);
+const MARK: &str = "data/mark";
+
+pub(crate) struct Chain {
+    place: Place,
+    set: &'static str,
+    by: &'static str,
+    url: String,
+    /// The kinds of what was stored, with the reason where one is full.
+    stored: Vec<String>,
+    killed: usize,
+    /// Increments that say that rows are gone.
+    with_deletes: usize,
+}
+
+impl Chain {
+    pub(crate) fn new(set: &'static str, by: &'static str, source: &Database) -> Result<Self> {
+        let url = source.url().to_owned();
+        Ok(Self { place: Place::new()?, set, by, url, stored: Vec::new(), killed: 0, with_deletes: 0 })
+    }
+
+    fn line(&self, line: &str) -> Command {
+        self.place.shell(line).env("DATABASE_URL", &self.url).env("VB_SET", self.set).deadline(DEADLINE)
+    }
+
+    /// As the flow does it: the mark is held against the store, then what is new is stored; or a stage is killed on the way.
+    pub(crate) fn increment(&mut self, killed: Option<Duration>) -> Result<()> {
+        self.line(&format!("vb-ls --mark {MARK} --table ledger")).run()?.succeeded()?;
+        if let Some(moment) = killed {
+            self.killed += 1;
+            let pipeline = Pipeline::start(self.stages()?)?;
+            std::thread::sleep(moment);
+            pipeline.signal(self.killed % 3, Signal::KILL)?;
+            pipeline.finish(DEADLINE)?;
+            return wait_for_processes(&self.place);
+        }
+        let line = format!(
+            "vb-export table ledger --by {} --since @{MARK} --deletes | vb-compress | vb-put --mark {MARK}",
+            self.by
+        );
+        let run = self.line(&line).run()?.succeeded()?;
+        let done = run.event("vb-export", "done")?;
+        self.with_deletes += usize::from(done["deletes"]["dirty"].as_u64() > Some(0));
+        let put = run.event("vb-put", "done")?;
+        let (kind, records, deletes) = (&done["kind"], &done["records_exported"], &done["deletes"]);
+        self.stored.push(format!("{} {kind} ({}), {records} records, deletes {deletes}", put["id"], done["reason"]));
+        Ok(())
+    }
+
+    /// What was stored.
+    pub(crate) fn words(&self) -> String {
+        format!("{}, {} killed", self.stored.join("\n"), self.killed)
+    }
+
+    fn stages(&self) -> Result<Vec<Command>> {
+        let since = format!("@{MARK}");
+        let stages = [
+            ("vb-export", vec!["table", "ledger", "--by", self.by, "--since", &since, "--deletes"]),
+            ("vb-compress", vec![]),
+            ("vb-put", vec!["--mark", MARK]),
+        ];
+        let stage = |(name, arguments): (&str, Vec<&str>)| {
+            Ok(self.place.command(name)?.args(arguments).env("DATABASE_URL", &self.url).env("VB_SET", self.set))
+        };
+        stages.into_iter().map(stage).collect()
+    }
+
+    /// Restores the newest into an empty database, which must then be the source.
+    pub(crate) fn conclude(&mut self, server: &Postgres, expected: &str) -> Result<()> {
+        let incrementals = self.stored.iter().filter(|kind| kind.contains("incremental")).count();
+        ensure!(incrementals + 1 >= self.stored.len(), "{}: {:?}", self.set, self.stored);
+        ensure!(self.with_deletes > 0, "{}: no increment said that rows are gone", self.set);
+        let target = server.create_database("tortured")?;
+        let latest = self.line("vb-ls --latest --ids").run()?.succeeded()?.stdout_text().trim().to_owned();
+        let chain = self.line(&format!("vb-ls --chain {latest} --ids")).run()?.succeeded()?;
+        let ids: Vec<&str> = chain.stdout_text().lines().collect();
+        oracle::restore(&ids, "ledger", &target, |line| self.line(line))?;
+        let restored = digest(&target, "ledger")?;
+        ensure!(restored == expected, "{}: {restored} instead of {expected} after {:?}", self.set, self.stored);
+        Ok(())
+    }
+}
