@@ -8,6 +8,8 @@ use vb_tests::pair::Pair;
 
 #[path = "chain/damage.rs"]
 mod damage;
+#[path = "chain/deletes.rs"]
+mod deletes;
 #[path = "chain/targets.rs"]
 mod targets;
 

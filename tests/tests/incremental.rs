@@ -86,6 +86,11 @@ impl Source {
         let (expected, restored) = (rows(&self.database)?, rows(&target)?);
         let few = |rows: &str| rows.chars().take(300).collect::<String>();
         anyhow::ensure!(restored == expected, "{}\ninstead of\n{}", few(&restored), few(&expected));
+        let target = Postgres::shared()?.create_database("increments_at_once")?;
+        let restore = self.line("vb-get --latest --chain | vb-import").env("DATABASE_URL", target.url());
+        restore.run()?.succeeded()?;
+        let restored = rows(&target)?;
+        anyhow::ensure!(restored == expected, "at once: {}\ninstead of\n{}", few(&restored), few(&expected));
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::liveness::{Verdict, for_buckets};
 use crate::plan::Plan;
 use crate::rows::{self, Sending};
 use postgres::Client;
+use postgres::error::SqlState;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Seek, Write};
 use vb_core::{Error, Result};
@@ -40,7 +41,16 @@ pub(crate) fn delete(client: &mut Client, plan: &Plan, files: &Files<'_>, verdic
             delete
         }
     };
-    client.execute(delete, &[]).map_err(|cause| refused(&step, cause))
+    client.execute(delete, &[]).map_err(|cause| still_needed(&step, cause))
+}
+
+/// The error for rows that others point at.
+fn still_needed(step: &str, cause: postgres::Error) -> Error {
+    if cause.code() != Some(&SqlState::FOREIGN_KEY_VIOLATION) {
+        return refused(step, cause);
+    }
+    Error::conflict(from_postgres(step, cause).to_string())
+        .with_hint("Nothing was changed. The source no longer had that row: delete what points at it here first.")
 }
 
 /// The places of the rows that are gone, as a COPY has them, in a file without a name.

@@ -100,7 +100,9 @@ fn a_backup_of_another_table_smuggled_in() -> Result<()> {
     forged["since"] = base["until"].clone();
     fs::write(&manifest, forged.to_string())?;
     refused(&pair, "tar -c -C backups notes | vb-import", "public.strange")?;
-    forged["source"] = base["source"].clone();
+    for field in ["source", "schema_sha256"] {
+        forged[field] = base[field].clone();
+    }
     fs::write(&manifest, forged.to_string())?;
     refused(&pair, "tar -c -C backups notes | vb-import", "same table")
 }

@@ -92,6 +92,11 @@ impl Chain {
         oracle::restore(&ids, "ledger", &target, |line| self.line(line))?;
         let restored = digest(&target, "ledger")?;
         ensure!(restored == expected, "{}: {restored} instead of {expected} after {:?}", self.set, self.stored);
+        let target = server.create_database("tortured_at_once")?;
+        let restore = self.line("vb-get --latest --chain | vb-import").env("DATABASE_URL", target.url());
+        restore.run()?.succeeded()?;
+        let restored = digest(&target, "ledger")?;
+        ensure!(restored == expected, "{}: {restored} instead of {expected} when restored at once", self.set);
         Ok(())
     }
 }
