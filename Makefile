@@ -52,6 +52,7 @@ bench: ## measure against pg_dump, gzip and the like
 	@scripts/setup bench
 	cargo build --release --workspace
 	@tests/servers/postgres tests/servers/seaweedfs scripts/bench
+	@tests/servers/postgres scripts/bench-database
 
 backup: build ## back up in full: TABLES="a b" STORE=URL
 	@scripts/backup

@@ -40,7 +40,8 @@ pub fn tables(client: &mut impl GenericClient) -> Result<Vec<DumpTable>> {
         "SELECT c.oid, n.nspname::text, c.relname::text, pg_catalog.row_security_active(c.oid), \
            (COALESCE(pg_catalog.pg_relation_size(c.oid), 0) / current_setting('block_size')::int)::int8, \
            COALESCE(a.amname = 'heap', false) AND current_setting('server_version_num')::int >= 140000, \
-           NULLIF(e.extcondition[array_position(e.extconfig, c.oid)], '') \
+           NULLIF(e.extcondition[array_position(e.extconfig, c.oid)], ''), \
+           COALESCE(pg_catalog.pg_relation_filenode(c.oid), 0), COALESCE(a.amname = 'heap', false) \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam {EXTENSION} \
          WHERE c.relkind = 'r' AND {OF_THE_USER} AND (c.relpersistence = 'p' OR NOT pg_catalog.pg_is_in_recovery()) ORDER BY 2, 3"
@@ -62,8 +63,15 @@ fn table(row: &Row) -> Result<DumpTable> {
     let name = Name { schema: row.get(1), name: row.get(2) };
     let pages = u32::try_from(row.get::<_, i64>(4)).map_err(|_| Error::failure("a table has too many pages"))?;
     let condition: Option<String> = row.get(6);
-    let extent = Extent { name: quoted(&name), pages, by_page: row.get::<_, bool>(5) && condition.is_none() };
-    Ok(DumpTable { oid: row.get(0), name, extent, has_row_security: row.get(3), condition })
+    let extent = Extent {
+        oid: row.get(0),
+        filenode: row.get(7),
+        name: quoted(&name),
+        pages,
+        by_page: row.get::<_, bool>(5) && condition.is_none(),
+        has_xmin: row.get(8),
+    };
+    Ok(DumpTable { oid: extent.oid, name, extent, has_row_security: row.get(3), condition })
 }
 
 /// `"schema"."table"`.

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_large_table_is_several_members() {
         let members = |pages, by_page| {
-            let extent = Extent { name: "\"s\".\"t\"".to_owned(), pages, by_page };
+            let extent = Extent { oid: 1, filenode: 1, name: "\"s\".\"t\"".to_owned(), pages, by_page, has_xmin: true };
             let name = Name { schema: "s".to_owned(), name: "t".to_owned() };
             Source::new(DumpTable { oid: 1, name, extent, has_row_security: false, condition: None }).members()
         };

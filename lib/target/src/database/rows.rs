@@ -6,6 +6,7 @@ use crate::load::Load;
 use crate::rows::{self, Sending};
 use postgres::Client;
 use vb_core::{Error, Result};
+use vb_postgres::catalog;
 use vb_postgres::connection::from_postgres;
 use vb_postgres::database::Member;
 use vb_postgres::database::contents::quoted;
@@ -65,7 +66,11 @@ impl Table<'_> {
     pub(super) fn compare(&self, client: &mut Client) -> Result<Option<bool>> {
         let Some(expected) = self.row_hash() else { return Ok(None) };
         let condition = self.condition.map(|condition| format!(" {condition}")).unwrap_or_default();
-        let select = format!("SELECT * FROM ONLY {}{condition}", quoted(self.name));
+        let home = quoted(self.name);
+        let oid = catalog::find(client, &home)?;
+        // A table without columns was dumped as one column, since a file must have one.
+        let columns = if catalog::columns(client, oid)?.is_empty() { catalog::NO_COLUMNS } else { "*" };
+        let select = format!("SELECT {columns} FROM ONLY {home}{condition}");
         let found = row_hash::of_columns(client, &select, expected.columns.clone())?;
         if found == expected {
             return Ok(Some(true));
