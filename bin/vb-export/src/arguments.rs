@@ -13,6 +13,7 @@ use vb_core::{Error, Result, naming, watermark};
 use vb_format::Compression;
 use vb_pipe::{CommonArguments, EXIT_CODES};
 use vb_postgres::snapshot::Token;
+use vb_source::dump::DumpRequest;
 use vb_source::{Format, Request, Selection, TablePart};
 
 const EXAMPLES: &str = "\
@@ -23,12 +24,13 @@ Examples:
   vb-export table stations --by xmin --since @data/stations | vb-compress | vb-put --mark data/stations
   vb-export table weather.stations --range 2026-11-01:2026-11-30 -o stations.parquet
   vb-export query 'SELECT * FROM stations' --format csv
+  vb-export dump --format parquet --jobs 2 | vb-compress | vb-put
   vb-export snapshot -- parallel 'vb-export --shard {}/4 | vb-compress | vb-put' ::: 1 2 3 4";
 
 /// How long a table may stay locked.
 const LOCK_WAIT: &str = "5m";
 
-/// One table or query of PostgreSQL as one stream.
+/// One table, query or database of PostgreSQL as one stream.
 #[derive(Debug, clap::Parser)]
 #[command(name = "vb-export", version, about, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Arguments {
@@ -64,6 +66,8 @@ enum Source {
         /// One SELECT
         sql: String,
     },
+    /// The whole database of the connection: the archive of pg_dump, or with --format parquet every table in one tar
+    Dump,
     /// Nothing: holds a snapshot for other exports, as long as a command runs or until it is ended
     Snapshot(Holding),
 }
@@ -139,9 +143,9 @@ struct Speed {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "In which form")]
 struct Form {
-    /// The stream's format
-    #[arg(long, value_enum, default_value_t = FormatName::Parquet, global = true)]
-    format: FormatName,
+    /// The stream's format; parquet by default, of a whole database custom
+    #[arg(long, value_enum, global = true)]
+    format: Option<FormatName>,
 
     /// Compression inside Parquet; vb-compress does it better
     #[arg(long, value_enum, default_value_t = CompressionName::None, global = true)]
@@ -158,6 +162,8 @@ enum FormatName {
     Jsonl,
     Csv,
     Json,
+    /// The archive of pg_dump, for a whole database
+    Custom,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -187,12 +193,9 @@ impl Arguments {
         let selection = match &self.source {
             Some(Source::Query { sql }) => self.part.of_query(sql)?,
             Some(Source::Table { name }) => self.part.of_table(name.as_deref(), environment, now, sidecar)?,
-            None | Some(Source::Snapshot(_)) => self.part.of_table(None, environment, now, sidecar)?,
+            None | Some(Source::Snapshot(_) | Source::Dump) => self.part.of_table(None, environment, now, sidecar)?,
         };
-        let set = self.form.set.clone().or_else(|| environment.get(variables::VB_SET).map(str::to_owned));
-        if let Some(set) = &set {
-            naming::check_set(set)?;
-        }
+        let set = self.set(environment)?;
         let format = self.form.format()?;
         if self.part.deletes && !matches!(format, Format::Parquet(_)) {
             return Err(Error::usage("only Parquet has room for rows that are gone")
@@ -201,8 +204,6 @@ impl Arguments {
         let snapshot = self.part.snapshot.as_deref().or_else(|| environment.get(variables::VB_SNAPSHOT));
         let snapshot = snapshot.map(Token::parse).transpose()?;
         let row_hash = self.speed.row_hash || environment.get(variables::VB_ROW_HASH) == Some("yes");
-        let lock_wait = self.part.lock_wait.as_deref().or_else(|| environment.get(variables::VB_LOCK_WAIT));
-        let lock_wait = now - watermark::parse_when(lock_wait.unwrap_or(LOCK_WAIT), now)?;
         Ok(Request {
             selection,
             format,
@@ -210,7 +211,7 @@ impl Arguments {
             jobs: self.speed.jobs(environment)?,
             snapshot,
             row_hash,
-            lock_wait: lock_wait.to_std().unwrap_or_default(),
+            lock_wait: self.lock_wait(environment, now)?,
             row_security: self.part.enable_row_security,
             pg_dump: environment.get(variables::VB_PG_DUMP).map(PathBuf::from),
         })
@@ -220,6 +221,48 @@ impl Arguments {
     pub(crate) fn sidecar(&self) -> Option<Sidecar> {
         let path = self.part.since.as_deref().and_then(|since| since.strip_prefix('@'))?;
         self.part.deletes.then(|| Sidecar::beside(Path::new(path)))
+    }
+
+    /// What is asked for of a whole database, if that is; and whether as Parquet.
+    ///
+    /// # Errors
+    /// A usage error for options that are for tables, and for settings that mean nothing.
+    pub(crate) fn dump(&self, environment: &Environment, now: Instant) -> Result<Option<(DumpRequest, bool)>> {
+        let Some(Source::Dump) = &self.source else { return Ok(None) };
+        self.part.refuse_for_dump()?;
+        let compression = match (self.form.format, self.form.format()) {
+            (None | Some(FormatName::Custom), _) if self.form.compression != CompressionName::None => {
+                return Err(Error::usage("--compression is for Parquet only").with_hint("Pipe the stream through vb-compress."));
+            }
+            (None | Some(FormatName::Custom), _) => None,
+            (_, Ok(Format::Parquet(compression))) => Some(compression),
+            _ => return Err(Error::usage("a database is dumped as custom or as parquet")),
+        };
+        if compression.is_none() && (self.speed.row_hash || self.speed.jobs.is_some_and(|jobs| jobs > 1)) {
+            return Err(Error::usage("--jobs and --row-hash are for --format parquet")
+                .with_hint("pg_dump writes its archive over one connection, and hashes nothing."));
+        }
+        let request = DumpRequest {
+            set: self.set(environment)?,
+            jobs: self.speed.jobs(environment)?,
+            row_hash: self.speed.row_hash || environment.get(variables::VB_ROW_HASH) == Some("yes"),
+            lock_wait: self.lock_wait(environment, now)?,
+            compression: compression.unwrap_or_default(),
+            pg_dump: environment.get(variables::VB_PG_DUMP).map(PathBuf::from),
+        };
+        Ok(Some((request, compression.is_some())))
+    }
+
+    fn set(&self, environment: &Environment) -> Result<Option<String>> {
+        let set = self.form.set.clone().or_else(|| environment.get(variables::VB_SET).map(str::to_owned));
+        set.iter().try_for_each(|set| naming::check_set(set))?;
+        Ok(set)
+    }
+
+    fn lock_wait(&self, environment: &Environment, now: Instant) -> Result<std::time::Duration> {
+        let lock_wait = self.part.lock_wait.as_deref().or_else(|| environment.get(variables::VB_LOCK_WAIT));
+        let lock_wait = now - watermark::parse_when(lock_wait.unwrap_or(LOCK_WAIT), now)?;
+        Ok(lock_wait.to_std().unwrap_or_default())
     }
 
     /// What to hold, if that is all.
@@ -260,6 +303,17 @@ impl Part {
         }
         Err(Error::usage("--since, --until, --range, --where, --by, --deletes, --shard and --only are for tables")
             .with_hint("Write the condition into the query."))
+    }
+
+    /// All of a database, as it is: what chooses rows is for tables.
+    fn refuse_for_dump(&self) -> Result<()> {
+        let given = [&self.since, &self.until, &self.range, &self.condition, &self.by, &self.shard, &self.snapshot];
+        let flagged = self.only || self.enable_row_security || self.deletes || self.full;
+        if given.iter().all(|option| option.is_none()) && !flagged {
+            return Ok(());
+        }
+        Err(Error::usage("options that choose rows are for tables, not for a whole database")
+            .with_hint("Leave them out, or export the table with vb-export table."))
     }
 
     fn of_table(
@@ -344,7 +398,8 @@ impl Form {
             CompressionName::Snappy => Compression::Snappy,
             CompressionName::Gzip => Compression::Gzip,
         };
-        let format = match self.format {
+        let format = match self.format.unwrap_or(FormatName::Parquet) {
+            FormatName::Custom => return Err(Error::usage("--format custom is for vb-export dump")),
             FormatName::Parquet => return Ok(Format::Parquet(compression)),
             FormatName::Jsonl => Format::JsonLines,
             FormatName::Csv => Format::Csv,

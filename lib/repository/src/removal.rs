@@ -62,14 +62,14 @@ fn removal<'all>(backup: &'all Backup, mut found: Vec<&'all ObjectInfo>) -> Resu
 /// # Errors
 /// Those of the store; the message says what has become of the backup. What is left without its manifest is swept later.
 pub fn remove(store: &dyn Store, removal: &Removal<'_>) -> Result<()> {
-    let key = naming::manifest_key(&removal.backup.set, &removal.backup.id)?;
-    let manifest = store.read_small(&key, MOST_MANIFEST_BYTES)?;
-    store.delete(&key)?;
+    let manifest_key = naming::manifest_key(&removal.backup.set, &removal.backup.id)?;
+    let manifest = store.read_small(&manifest_key, MOST_MANIFEST_BYTES)?;
+    store.delete(&manifest_key)?;
     for (count, key) in removal.objects.iter().enumerate() {
         let Err(error) = store.delete(key) else { continue };
         // After `Unavailable` nobody knows whether the object is still there, and the next run's sweep will see.
         let is_whole = count == 0 && error.kind() != ErrorKind::Unavailable && is_there(store, removal);
-        return Err(if is_whole { put_back(store, &removal.backup.id, (&key, &manifest), error) } else { error });
+        return Err(if is_whole { put_back(store, &removal.backup.id, (&manifest_key, &manifest), error) } else { error });
     }
     Ok(())
 }
