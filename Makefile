@@ -4,12 +4,13 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/vb/target
 export PATH := $(CARGO_TARGET_DIR)/release:$(PATH):$(HOME)/.cache/vb/python/bin:$(HOME)/.cache/vb/node/node_modules/.bin
 PREFIX ?= /usr/local
+CHAOS_SECONDS ?= 7200
 
 COMMANDS = $(notdir $(wildcard bin/*))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build test chaos torture fuzz check lint fence demo bench backup incremental restore backup-database restore-database verify install env-example clean
+.PHONY: help setup build test chaos torture conformance fuzz check lint fence demo bench backup incremental restore backup-database restore-database verify install env-example clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
@@ -33,11 +34,15 @@ fence: ## check that no command contains what it must not
 test: setup build lint ## run all tests, against real servers
 	cargo test --release --workspace --no-fail-fast
 
-chaos: setup build ## kill the stages of the pipes at random moments, 200 times on each store and in each direction
+chaos: setup build ## kill stages and break requests at random: 1000 backups on each store within CHAOS_SECONDS (7200) each, 200 restores
+	VB_CHAOS_SECONDS=$(CHAOS_SECONDS) cargo test --release --package vb-tests --test chaos
 	VB_SOAK_ROUNDS=200 cargo test --release --package vb-tests --test soak
 
 torture: setup build ## twenty incrementals beside eight writers for a minute and a half, some killed, restored and compared
 	VB_TORTURE_SECONDS=90 VB_TORTURE_INCREMENTALS=20 VB_TORTURE_HOLD_SECONDS=10 cargo test --release --package vb-tests --test torture -- --nocapture
+
+conformance: setup ## check every store against the contract, and write the table in the README
+	VB_WRITE_CONFORMANCE=1 cargo test --release --package vb-stores --test conformance
 
 fuzz: ## feed ten million damaged COPY streams and a million damaged Parquet files to the decoders
 	VB_FUZZ_INPUTS=10000000 cargo test --release --package vb-postgres --test fuzz -- --nocapture
@@ -54,6 +59,7 @@ bench: ## measure against pg_dump, gzip and the like
 	@tests/servers/postgres tests/servers/seaweedfs scripts/bench
 	@tests/servers/postgres scripts/bench-exporters
 	@tests/servers/postgres scripts/bench-database
+	@PATH="$(HOME)/.cache/vb/peers/bin:$$PATH" tests/servers/seaweedfs scripts/bench-stores
 
 backup: build ## back up in full: TABLES="a b" STORE=URL
 	@scripts/backup

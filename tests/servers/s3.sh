@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154
-# What the two S3 servers share; sourced after common.sh. A bucket `test`, an administrator, and a reader who may only read:
+# What the S3 servers share; sourced after common.sh. A bucket `test`, an administrator, and a reader who may only read:
 #
 #   AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, S3_BUCKET_NAME   all that a client needs
 #   VB_TEST_READER_KEY, VB_TEST_READER_SECRET                                                the reader's key and its secret

@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
+use crate::secrets::{self, Secret};
+
 /// A command that is not yet run; [`crate::place::Place`] makes it.
 #[derive(Debug)]
 pub struct Command {
@@ -19,6 +21,7 @@ pub struct Command {
     name: String,
     stdin: Vec<u8>,
     deadline: Duration,
+    secrets: Vec<Secret>,
 }
 
 impl Command {
@@ -32,6 +35,7 @@ impl Command {
             name: program.to_string_lossy().into_owned(),
             stdin: Vec::new(),
             deadline: Duration::from_secs(120),
+            secrets: Vec::new(),
         }
     }
 
@@ -57,15 +61,16 @@ impl Command {
     /// Sets a variable.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let text = |text: &OsStr| text.to_string_lossy().into_owned();
+        self.secrets.extend(secrets::of(&text(name.as_ref()), &text(value.as_ref())));
         self.inner.env(name, value);
         self
     }
 
     /// Sets variables, such as those of a server.
     #[must_use]
-    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
-        self.inner.envs(variables);
-        self
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
+        variables.into_iter().fold(self, |command, (name, value)| command.env(name, value))
     }
 
     /// What the command reads; nothing unless set.
@@ -103,10 +108,16 @@ impl Command {
         self.name.rsplit('/').next().unwrap_or_default()
     }
 
+    /// What it must not show, however it is run.
+    pub(crate) fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
     /// Runs it to its end. Any exit status is a result, not an error.
     ///
     /// # Errors
-    /// When it cannot be started, or passes its deadline: then it is killed, with all that it started.
+    /// When it cannot be started, or passes its deadline: then it is killed, with all that it started. When it shows a secret that it
+    /// was given.
     pub fn run(mut self) -> Result<Run> {
         let mut child = self.spawn()?;
         let (stdin, content) = (child.stdin.take(), std::mem::take(&mut self.stdin));
@@ -121,6 +132,11 @@ impl Command {
         }
         drop(writer.join());
         let (stdout, stderr) = (collect(stdout)?, collect(stderr)?);
+        let folder = self.inner.get_current_dir().map(PathBuf::from).unwrap_or_default();
+        for said in [&stdout, &stderr] {
+            secrets::must_not_show(&self.secrets, &self.name, said)?;
+            secrets::must_not_keep(&self.secrets, &folder, said)?;
+        }
         match status {
             Ok(status) => Ok(Run { status, stdout, stderr }),
             Err(error) => Err(error.context(format!("{} said {}", self.name, String::from_utf8_lossy(&stderr)))),

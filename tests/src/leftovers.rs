@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::place::Place;
-use crate::servers::Bucket;
+
+pub use crate::stock::Stock;
 
 /// How long anything that must come about by itself may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -73,93 +74,6 @@ pub fn files(folder: &Path) -> Result<BTreeSet<String>> {
         }
     }
     Ok(found)
-}
-
-/// A store as a test sees it: without the commands that are tested.
-#[derive(Debug)]
-pub enum Stock {
-    /// The folder `backups` of a place.
-    Disk(PathBuf),
-    /// A bucket.
-    S3(Bucket),
-}
-
-impl Stock {
-    /// The folder `backups` of this place.
-    #[must_use]
-    pub fn on_disk(place: &Place) -> Self {
-        Self::Disk(place.path("backups"))
-    }
-
-    /// What leads a command here: nothing more than what a user would set.
-    #[must_use]
-    pub fn variables(&self) -> Vec<(String, String)> {
-        const NAMES: [&str; 5] =
-            ["AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "S3_BUCKET_NAME"];
-        match self {
-            Self::Disk(_) => vec![("VB_STORE".to_owned(), "file://./backups".to_owned())],
-            Self::S3(bucket) => {
-                let set = bucket.variables().iter().filter(|(name, _)| NAMES.contains(&name.as_str()));
-                let provider = ("CLOUD_PROVIDER".to_owned(), "aws".to_owned());
-                set.map(|(name, value)| (name.clone(), value.clone())).chain([provider]).collect()
-            }
-        }
-    }
-
-    /// The keys of all objects; on a disk every file, temporary ones too.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn keys(&self) -> Result<BTreeSet<String>> {
-        match self {
-            Self::Disk(folder) => files(folder),
-            Self::S3(bucket) => Ok(bucket.keys("")?.into_iter().collect()),
-        }
-    }
-
-    /// How many uploads are begun and neither finished nor aborted; a disk knows none.
-    ///
-    /// # Errors
-    /// When the server cannot be asked.
-    pub fn open_uploads(&self) -> Result<usize> {
-        match self {
-            Self::Disk(_) => Ok(0),
-            Self::S3(bucket) => bucket.open_uploads(),
-        }
-    }
-
-    /// An object's bytes.
-    ///
-    /// # Errors
-    /// When it is not there.
-    pub fn get(&self, key: &str) -> Result<Vec<u8>> {
-        match self {
-            Self::Disk(folder) => fs::read(folder.join(key)).with_context(|| format!("reading {key}")),
-            Self::S3(bucket) => bucket.get(key),
-        }
-    }
-
-    /// Replaces an object.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn put(&self, key: &str, content: &[u8]) -> Result<()> {
-        match self {
-            Self::Disk(folder) => fs::write(folder.join(key), content).with_context(|| format!("writing {key}")),
-            Self::S3(bucket) => bucket.put(key, content),
-        }
-    }
-
-    /// Deletes an object.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn delete(&self, key: &str) -> Result<()> {
-        match self {
-            Self::Disk(folder) => fs::remove_file(folder.join(key)).with_context(|| format!("deleting {key}")),
-            Self::S3(bucket) => bucket.delete(key),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -12,11 +12,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::command::Command;
+use crate::secrets::{self, Secret};
 
 /// Running stages, joined by pipes. Those that still run when it is dropped are killed.
 #[derive(Debug)]
 pub struct Pipeline {
     begun: Instant,
+    secrets: Vec<Secret>,
     stages: Vec<Stage>,
 }
 
@@ -46,7 +48,7 @@ impl Pipeline {
     /// # Errors
     /// When one of them cannot be started.
     pub fn start(commands: Vec<Command>) -> Result<Self> {
-        let mut pipeline = Self { begun: Instant::now(), stages: Vec::new() };
+        let mut pipeline = Self { begun: Instant::now(), secrets: Vec::new(), stages: Vec::new() };
         let mut stdin = Stdio::null();
         let last = commands.len().saturating_sub(1);
         for (number, mut command) in commands.into_iter().enumerate() {
@@ -58,6 +60,7 @@ impl Pipeline {
             } else {
                 (Stdio::null(), said.try_clone()?.into())
             };
+            pipeline.secrets.extend_from_slice(command.secrets());
             let child = command.spawn_between(mem::replace(&mut stdin, next), stdout, said.try_clone()?.into())?;
             pipeline.stages.push(Stage { name: command.name().to_owned(), child, said });
         }
@@ -77,7 +80,7 @@ impl Pipeline {
     /// Waits for the end of all stages.
     ///
     /// # Errors
-    /// When they are not finished after `deadline`; then they are killed.
+    /// When they are not finished after `deadline`; then they are killed. When one shows a secret that any of them was given.
     pub fn finish(mut self, deadline: Duration) -> Result<Vec<Ended>> {
         let end = Instant::now() + deadline;
         let mut ended = Vec::new();
@@ -92,6 +95,7 @@ impl Pipeline {
             let after = self.begun.elapsed();
             let mut said = String::new();
             stage.said.rewind().and_then(|()| stage.said.read_to_string(&mut said)).context("reading what it said")?;
+            secrets::must_not_show(&self.secrets, &stage.name, said.as_bytes())?;
             let exit_code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
             ended.push(Ended { name: stage.name.clone(), exit_code, after, said });
         }

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 /// Talking to a provider: only through `vb-stores`, only in the commands that have a store.
-const PROVIDERS: [&str; 4] = ["aws-", "azure_", "google-cloud-", "russh"];
+const PROVIDERS: [&str; 4] = ["aws-", "azure_", "google-cloud-", "reqwest"];
 /// Any store at all.
 const STORES: [&str; 3] = ["vb-store", "vb-stores", "vb-repository"];
 /// Knowing what is in a stream.

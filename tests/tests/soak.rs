@@ -6,8 +6,6 @@
 mod backup;
 #[path = "soak/restore.rs"]
 mod restore;
-#[path = "soak/tally.rs"]
-mod tally;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

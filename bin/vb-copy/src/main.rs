@@ -6,7 +6,7 @@ mod run;
 use clap::Parser;
 use run::Run;
 use std::process::ExitCode;
-use vb_core::environment::VB_SET;
+use vb_core::environment::{Environment, VB_SET};
 use vb_core::location::Location;
 use vb_core::{Error, Result, naming};
 use vb_pipe::{Command, CommonArguments, Done, EXIT_CODES, Session};
@@ -17,6 +17,7 @@ Examples:
   vb-copy --from file:///srv/backups --to s3://backups/weather
   vb-copy --from s3://backups --to file:///mnt/usb --set verification --dry-run
   vb-copy --from s3://backups --to file://./here verification_20261121_031500
+  OLD_AWS_PROFILE=before vb-copy --from s3://old --from-env OLD_ --to s3://new
 ";
 
 /// Bring to one store the backups that another has
@@ -34,6 +35,14 @@ struct Copy {
     /// The store that gets what it lacks
     #[arg(long, value_name = "URL")]
     to: String,
+
+    /// For the store of --from, variables that begin so go before those that do not: OLD_ takes OLD_AWS_PROFILE
+    #[arg(long, value_name = "PREFIX")]
+    from_env: Option<String>,
+
+    /// The same for the store of --to
+    #[arg(long, value_name = "PREFIX")]
+    to_env: Option<String>,
 
     /// Only the backups of this set; by default VB_SET, else every set
     #[arg(long, value_name = "NAME", conflicts_with = "ids")]
@@ -62,11 +71,13 @@ impl Command for Copy {
         set.map_or(Ok(()), naming::check_set)?;
         let from = StoreArguments { store: Some(self.from.clone()) };
         let (source, target) = (from.location(session.environment())?, Location::parse(&self.to)?);
-        if source == target {
+        // The same name may mean two places behind two endpoints.
+        if source == target && self.from_env == self.to_env {
             return Err(Error::usage("--from and --to name the same store").into());
         }
-        let from = from.open(session)?;
-        let to = arguments::open_to_write(session, target, &self.writing)?;
+        let (here, there) = (side(session, "--from-env", &self.from_env)?, side(session, "--to-env", &self.to_env)?);
+        let from = arguments::open(session, &source, &here)?;
+        let to = arguments::open_to_write(session, target, &there, &self.writing)?;
         let (here, there) = (list(&*from, set)?, list(&*to.store, set)?);
         self.refuse_unknown(&here, &*from)?;
         let ids = Some(self.ids.as_slice()).filter(|ids| !ids.is_empty());
@@ -88,6 +99,15 @@ impl Copy {
             None => Ok(()),
         }
     }
+}
+
+/// What a side's store reads its settings from.
+fn side(session: &Session, flag: &str, prefix: &Option<String>) -> Result<Environment> {
+    let Some(prefix) = prefix else { return Ok(session.environment().clone()) };
+    session.environment().preferring(prefix).filter(|_| !prefix.is_empty()).ok_or_else(|| {
+        Error::usage(format!("{flag} is {prefix:?}, but no variable begins so"))
+            .with_hint(format!("Set the store's variables with it, such as {prefix}AWS_PROFILE."))
+    })
 }
 
 fn main() -> ExitCode {

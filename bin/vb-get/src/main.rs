@@ -91,6 +91,7 @@ impl Command for Get {
         }
         let mut output = Output::open(session, self.path())?;
         let label = manifest.label();
+        output.estimate(manifest.size_bytes())?;
         output.promise(&label)?;
         let progress = session.progress_of("read", Some(manifest.size_bytes()));
         fetch::fetch(&*store, &manifest, &mut |bytes| {

@@ -87,7 +87,7 @@ fn the_stream_is_announced_and_sealed_with_its_label() {
     let mut first = [0; 1];
     reader.read_exact(&mut first).unwrap();
     let announced = vb_pipe::record::peek(&place.run_dir(), pipe).unwrap().unwrap().state;
-    assert!(matches!(announced, State::Open { label: Some(label) } if *label == manifest.label()));
+    assert!(matches!(announced, State::Open { label: Some(label), .. } if *label == manifest.label()));
     let mut bytes = first.to_vec();
     reader.read_to_end(&mut bytes).unwrap();
     assert!(bytes == pattern(10_000_001));

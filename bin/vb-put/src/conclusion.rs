@@ -48,7 +48,7 @@ pub(crate) fn prove(end: End, insistence: Insistence) -> Result<(Proof, Option<B
     let proof = match origin {
         Origin::Sealed(label) => return vouched(label.proof, label, &name, insistence),
         Origin::Silent => match producer {
-            Some(Producer::Command) => Proof::Sealed,
+            Some(Producer::Command) => Proof::ExitStatus,
             Some(Producer::Files) => Proof::File,
             None => Proof::Format,
         },

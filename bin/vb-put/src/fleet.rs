@@ -5,6 +5,7 @@
 //! is sent.
 
 use crate::member::Member;
+use crate::price::{self, Price};
 use crate::report;
 use std::sync::MutexGuard;
 use vb_core::key::Key;
@@ -28,6 +29,8 @@ pub(crate) struct Verdict {
     pub(crate) store: String,
     /// The manifest and its key there.
     pub(crate) result: Result<(Manifest, Key)>,
+    /// What keeping it there costs, where that is known.
+    pub(crate) price: Option<Price>,
 }
 
 /// The verdicts of all stores. As long as it lives no signal is heeded: the mark and the status line belong to it.
@@ -109,9 +112,17 @@ impl Fleet {
     pub(crate) fn commit(mut self, manifest: impl Fn(Vec<Object>) -> Manifest) -> Verdicts {
         let section = cleanup::uninterrupted();
         let members = std::mem::take(&mut self.members);
+        let prices = price::prices(self.session.environment());
+        if let Err(error) = &prices {
+            self.session.warn(&error.to_string());
+        }
         let verdict = |member: Member| {
-            let store = member.name();
-            Verdict { store, result: member.commit(&section, &manifest, |words| self.session.warn(words)) }
+            let (store, target) = (member.name(), member.target().clone());
+            let result = member.commit(&section, &manifest, |words| self.session.warn(words));
+            let stored = result.as_ref().ok().zip(prices.as_ref().ok());
+            let price = stored
+                .and_then(|((stored, _), prices)| price::of(prices, &target.location, &target.environment, stored));
+            Verdict { store, result, price }
         };
         let all = members.into_iter().map(verdict).collect();
         Verdicts { all, _uninterrupted: section }

@@ -8,6 +8,7 @@ mod fleet;
 mod lifecycle;
 mod member;
 mod naming;
+mod price;
 mod producer;
 mod report;
 mod stream;

@@ -45,6 +45,11 @@ impl Member {
         Self { target, state: State::Idle }
     }
 
+    /// Where it is.
+    pub(crate) fn target(&self) -> &OpenStore {
+        &self.target
+    }
+
     /// Its URL.
     pub(crate) fn name(&self) -> String {
         self.target.store.describe()

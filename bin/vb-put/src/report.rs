@@ -1,6 +1,7 @@
 //! The status lines and sentences of a run.
 
 use crate::fleet::{Verdict, Verdicts};
+use crate::price::Price;
 use serde_json::{Value, json};
 use vb_core::label::Label;
 use vb_core::manifest::{Manifest, Object};
@@ -29,7 +30,7 @@ pub(crate) fn verdicts(session: &Session, verdicts: &Verdicts) -> Result<()> {
     if verdicts.all.len() < 2 {
         return Ok(());
     }
-    for Verdict { store, result } in &verdicts.all {
+    for Verdict { store, result, .. } in &verdicts.all {
         match result {
             Ok((manifest, key)) => {
                 let fields = json!({
@@ -65,6 +66,7 @@ pub(crate) fn done(session: &Session, verdicts: &Verdicts) -> Result<Done> {
         return Err(Error::failure("no store has the backup"));
     };
     let object: Option<&Object> = manifest.objects.first();
+    let price = first.price.as_ref();
     let fields = json!({
         "stored": true,
         "id": manifest.id,
@@ -78,13 +80,15 @@ pub(crate) fn done(session: &Session, verdicts: &Verdicts) -> Result<Done> {
         "objects": manifest.objects.len(),
         "sha256": object.map(|object| &object.sha256),
         "proof": manifest.proof,
+        "cost_month": price.map(|price| price.month),
+        "currency": price.map(|price| &price.currency),
         "store": first.store,
         "key": object.map(|object| &object.key),
         "manifest_key": key,
         "stores": stores,
     });
     let places: Vec<&str> = stored.iter().map(|verdict| verdict.store.as_str()).collect();
-    let done = session.done(&fields, sentence(manifest, &places.join(", ")))?;
+    let done = session.done(&fields, sentence(manifest, &places.join(", "), price))?;
     if failed.is_empty() {
         return Ok(done);
     }
@@ -97,10 +101,11 @@ fn entry(verdict: &Verdict) -> Value {
     json!({ "store": verdict.store, "stored": verdict.result.is_ok(), "error": error })
 }
 
-fn sentence(manifest: &Manifest, place: &str) -> String {
+fn sentence(manifest: &Manifest, place: &str, price: Option<&Price>) -> String {
     let records = manifest.records.map(|records| format!("{records} records, ")).unwrap_or_default();
     let size = words::bytes(manifest.size_bytes());
-    format!("stored {} ({}, {records}{size}) in {place}", manifest.id, manifest.kind.name())
+    let price = price.map(Price::words).unwrap_or_default();
+    format!("stored {} ({}, {records}{size}) in {place}{price}", manifest.id, manifest.kind.name())
 }
 
 /// Too few stores have the backup: the first failure, and what exists nevertheless.
@@ -108,7 +113,7 @@ pub(crate) fn too_few(verdicts: Verdicts) -> Error {
     let several = verdicts.all.len() > 1;
     let mut stored = Vec::new();
     let mut first = None;
-    for Verdict { store, result } in verdicts.all {
+    for Verdict { store, result, .. } in verdicts.all {
         match result {
             Ok((manifest, _)) => stored.push(format!("{} in {store}", manifest.id)),
             Err(error) if several => drop(first.get_or_insert(in_store(&store, &error))),

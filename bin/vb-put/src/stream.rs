@@ -37,6 +37,9 @@ impl Stream {
         let (reader, ahead) = (ChunkReader::default(), Chunk::from(Vec::new()));
         let mut stream = Self { input, producer, reader, ahead, prover: Some(Prover::default()), progress };
         stream.ahead = stream.read()?;
+        if let Some(total) = stream.input.expected()? {
+            stream.progress.expect(total);
+        }
         Ok(stream)
     }
 

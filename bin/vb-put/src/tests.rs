@@ -129,7 +129,7 @@ fn a_producer_of_our_own_proves_by_its_end() {
     let nothing = Insistence::default();
     let unknown = || Some(Verdict::Unproven { why: "no".to_owned() });
     let broken = || Some(Verdict::Broken { why: "cut".to_owned() });
-    assert_eq!(ended(Producer::Command, 9, unknown(), nothing), Ok(Proof::Sealed));
+    assert_eq!(ended(Producer::Command, 9, unknown(), nothing), Ok(Proof::ExitStatus));
     assert_eq!(ended(Producer::Command, 9, broken(), nothing), Err(ErrorKind::Integrity));
     assert_eq!(ended(Producer::Command, 0, unknown(), nothing), Err(ErrorKind::Integrity));
     let good = Some(Verdict::Proven { format: Format::Tar, label: None });

@@ -24,7 +24,7 @@ fn a_dump_is_stored_if_pg_dump_says_that_it_is_whole() {
     let run = place.shell(line).envs(database.variables()).run().unwrap().succeeded().unwrap();
     let done = done(&run);
     let manifest = manifest(&place, &done);
-    assert_eq!((&manifest["proof"], &manifest["set"]), (&"sealed".into(), &"shop".into()));
+    assert_eq!((&manifest["proof"], &manifest["set"]), (&"exit_status".into(), &"shop".into()));
     assert_eq!(manifest["source"], serde_json::json!({"type": "command", "name": "pg_dump"}));
     let key = done["key"].as_str().unwrap();
     let list = place.shell(&format!("pg_restore -f - backups/{key} | grep -c '^[0-9]'")).run().unwrap();

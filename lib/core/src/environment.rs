@@ -54,6 +54,8 @@ variables! {
     VB_SSH_KEY: "The private key for sftp:// stores; without it the agent and then the keys in ~/.ssh are tried.";
     VB_SSH_KNOWN_HOSTS: "The file of host keys to trust, instead of ~/.ssh/known_hosts.";
     SSH_AUTH_SOCK: "The socket of the SSH agent, which the agent sets.";
+    VB_RETRIES: "How often a request to a store is tried again; 3 by default. The pauses are random and grow to 20 seconds, and all end after 5 minutes.";
+    VB_TIMEOUT: "For how many seconds a store may be silent, with as many again for every 2 MiB that a request moves; 60 by default.";
     VB_STORAGE_CLASS: "The storage class or tier of stored data, by the provider's name: STANDARD_IA, Cool, NEARLINE.";
     VB_ENCRYPTION: "How the server encrypts what it stores: AES256 or aws:kms.";
     VB_KMS_KEY: "The key for that, by its id or name; without it the provider's default key.";
@@ -120,6 +122,16 @@ impl Environment {
     pub fn with(mut self, variable: Variable, value: &str) -> Self {
         self.0.insert(variable.name.to_owned(), value.to_owned());
         self
+    }
+
+    /// The same with what stands behind this prefix going before what has none: of `OLD_AWS_PROFILE` and `AWS_PROFILE` the
+    /// first, for the prefix `OLD_`. `None` if no variable begins so.
+    #[must_use]
+    pub fn preferring(&self, prefix: &str) -> Option<Self> {
+        let own =
+            self.0.iter().filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone())));
+        let own: BTreeMap<String, String> = own.filter(|(name, _)| !name.is_empty()).collect();
+        (!own.is_empty()).then(|| Self(self.0.clone().into_iter().chain(own).collect()))
     }
 
     /// The variable's value; an empty one counts as not set, as in every shell script.
@@ -191,6 +203,15 @@ mod tests {
         let expected = [("A", "1"), ("B", "two # words"), ("C", "x"), ("D", "plain"), ("E", "")];
         assert_eq!(values, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(parse_dotenv("A=1\nnot an assignment\n"), Err(2));
+    }
+
+    #[test]
+    fn a_prefix_goes_before() {
+        let values = [("AWS_PROFILE", "here"), ("OLD_AWS_PROFILE", "there"), ("VB_SET", "w")];
+        let all = Environment::new(values.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let old = all.preferring("OLD_").unwrap();
+        assert_eq!((old.get(AWS_PROFILE), old.get(VB_SET)), (Some("there"), Some("w")));
+        assert!(all.preferring("NEW_").is_none() && all.preferring("VB_SET").is_none());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The one error of all commands, and the one table of exit codes.
 
 use std::fmt;
+use std::time::Duration;
 
 /// A result with the error of this project.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -81,12 +82,20 @@ pub struct Error {
     message: String,
     hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    again: Again,
+}
+
+/// What is known about a further try.
+#[derive(Debug, Clone, Copy, Default)]
+struct Again {
+    worth: bool,
+    after: Option<Duration>,
 }
 
 impl Error {
     /// An error of this kind. The message is lower case, without a full stop: the step, then the cause.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, source: None }
+        Self { kind, message: message.into(), hint: None, source: None, again: Again::default() }
     }
 
     /// A failure that no other kind describes.
@@ -158,6 +167,20 @@ impl Error {
         self
     }
 
+    /// Says that a further try may end otherwise, although the kind does not: such as of bytes that changed on their way.
+    #[must_use]
+    pub fn worth_another_try(mut self) -> Self {
+        self.again.worth = true;
+        self
+    }
+
+    /// Keeps for how long the other side wants to be left alone.
+    #[must_use]
+    pub fn with_retry_after(mut self, pause: Option<Duration>) -> Self {
+        self.again.after = pause;
+        self
+    }
+
     /// Puts the step that failed before the message.
     #[must_use]
     pub fn during(mut self, step: impl fmt::Display) -> Self {
@@ -175,6 +198,18 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// Whether a further try may end otherwise.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.kind == ErrorKind::Unavailable || self.again.worth
+    }
+
+    /// For how long the other side wants to be left alone, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.again.after
     }
 
     /// Whether the operating system said that the reader of our output has gone.

@@ -105,8 +105,21 @@ impl Input {
     pub fn announced(&self) -> Result<Option<Label>> {
         let Some(pipe) = self.pipe else { return Ok(None) };
         Ok(match record::peek(&self.run_folder, pipe)?.map(|record| record.state) {
-            Some(State::Open { label }) => label.map(|label| *label),
+            Some(State::Open { label, .. }) => label.map(|label| *label),
             Some(State::Sealed { label, .. }) => Some(*label),
+            Some(State::Failed { .. }) | None => None,
+        })
+    }
+
+    /// How many bytes there will be: the length of a file, else what the writer said when it began.
+    ///
+    /// # Errors
+    /// If there is a record that cannot be read.
+    pub fn expected(&self) -> Result<Option<u64>> {
+        let Some(pipe) = self.pipe else { return Ok(self.length()) };
+        Ok(match record::peek(&self.run_folder, pipe)?.map(|record| record.state) {
+            Some(State::Open { estimate_bytes, .. }) => estimate_bytes,
+            Some(State::Sealed { size_bytes, .. }) => Some(size_bytes),
             Some(State::Failed { .. }) | None => None,
         })
     }

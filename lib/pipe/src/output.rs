@@ -53,6 +53,14 @@ impl Output {
         Ok(Self { sink, digest: Digest::default(), session: session.clone() })
     }
 
+    /// Tells the next stage about how many bytes there will be. To be called before the first byte.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn estimate(&self, bytes: u64) -> Result<()> {
+        self.session.estimate(bytes)
+    }
+
     /// Tells the next stage what it is going to be. To be called before the first byte.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ const KNOWN: &str =
     "{prefix}: {msg} {decimal_bytes} of {decimal_total_bytes} [{bar:30}] {decimal_bytes_per_sec}, {eta} left";
 const UNKNOWN: &str = "{prefix}: {msg} {decimal_bytes} {spinner} {decimal_bytes_per_sec}, {elapsed}";
 
+/// In the place of a length.
+const NOT_KNOWN: u64 = u64::MAX;
+
 /// The bar that is on the terminal now: other words go above it.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
@@ -29,7 +32,7 @@ pub struct Progress(Shown);
 enum Shown {
     Nowhere,
     Bar(ProgressBar),
-    Lines { bytes: Arc<AtomicU64>, _stop: Option<Sender<()>> },
+    Lines { bytes: Arc<AtomicU64>, length: Arc<AtomicU64>, _stop: Option<Sender<()>> },
 }
 
 impl Progress {
@@ -41,10 +44,7 @@ impl Progress {
     /// A bar on standard error, which must be a terminal.
     pub(crate) fn bar(command: &'static str, verb: &'static str, length: Option<u64>) -> Self {
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
-        let template = if length.is_some() { KNOWN } else { UNKNOWN };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
+        set_template(&bar, if length.is_some() { KNOWN } else { UNKNOWN });
         let bar = bar.with_prefix(command).with_message(verb);
         bar.enable_steady_tick(TICK);
         *shown() = Some(bar.clone());
@@ -55,16 +55,30 @@ impl Progress {
     pub(crate) fn lines(session: Session, length: Option<u64>) -> Self {
         let bytes = Arc::new(AtomicU64::new(0));
         let (stop, stopped) = channel::<()>();
-        let seen = Arc::clone(&bytes);
+        let length = Arc::new(AtomicU64::new(length.unwrap_or(NOT_KNOWN)));
+        let (seen, of) = (Arc::clone(&bytes), Arc::clone(&length));
         let started = Instant::now();
         let show = move || {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
+                let length = Some(of.load(Ordering::Relaxed)).filter(|length| *length != NOT_KNOWN);
                 report(&session, seen.load(Ordering::Relaxed), length, started.elapsed());
             }
         };
         // Without the thread there is no progress to see, which is no reason to fail a backup.
         let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(show);
-        Self(Shown::Lines { bytes, _stop: thread.ok().map(|_| stop) })
+        Self(Shown::Lines { bytes, length, _stop: thread.ok().map(|_| stop) })
+    }
+
+    /// From now on it is known, or estimated, how many bytes there will be.
+    pub fn expect(&self, total: u64) {
+        match &self.0 {
+            Shown::Nowhere => {}
+            Shown::Bar(bar) => {
+                bar.set_length(total);
+                set_template(bar, KNOWN);
+            }
+            Shown::Lines { length, .. } => length.store(total, Ordering::Relaxed),
+        }
     }
 
     /// Adds what has passed.
@@ -74,6 +88,12 @@ impl Progress {
             Shown::Bar(bar) => bar.inc(bytes),
             Shown::Lines { bytes: count, .. } => drop(count.fetch_add(bytes, Ordering::Relaxed)),
         }
+    }
+}
+
+fn set_template(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
     }
 }
 

@@ -45,6 +45,9 @@ pub enum State {
         /// What it is about to write, so that the reader can name it before it has arrived.
         #[serde(default)]
         label: Option<Box<Label>>,
+        /// How many bytes it thinks that there will be: for progress, never for a proof.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        estimate_bytes: Option<u64>,
     },
     /// It wrote everything.
     Sealed {
@@ -90,7 +93,7 @@ impl Announcement {
     /// If the record cannot be written; then nothing downstream could trust us.
     pub fn open(folder: &Path, pipe: PipeId, command: &str) -> Result<Self> {
         sweep(folder);
-        let state = State::Open { label: None };
+        let state = State::Open { label: None, estimate_bytes: None };
         let record = Record { command: command.to_owned(), pid: std::process::id(), boot: boot(), state };
         let announcement = Self { path: pipe.path(folder), record };
         announcement.write()?;
@@ -102,8 +105,26 @@ impl Announcement {
     /// # Errors
     /// If the record cannot be written.
     pub fn promise(&mut self, label: Label) -> Result<()> {
-        self.record.state = State::Open { label: Some(Box::new(label)) };
+        self.record.state = State::Open { label: Some(Box::new(label)), estimate_bytes: self.estimate_bytes() };
         self.write()
+    }
+
+    /// Says about how many bytes there will be. To be called before the first one.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn estimate(&mut self, bytes: u64) -> Result<()> {
+        if let State::Open { estimate_bytes, .. } = &mut self.record.state {
+            *estimate_bytes = Some(bytes);
+        }
+        self.write()
+    }
+
+    fn estimate_bytes(&self) -> Option<u64> {
+        match self.record.state {
+            State::Open { estimate_bytes, .. } => estimate_bytes,
+            State::Sealed { .. } | State::Failed { .. } => None,
+        }
     }
 
     /// Says that everything was written.
@@ -266,8 +287,12 @@ mod tests {
     #[test]
     fn records_that_nobody_will_take_are_swept() {
         let folder = tempfile::tempdir().unwrap();
-        let orphan =
-            Record { command: "vb-export".to_owned(), pid: u32::MAX, boot: boot(), state: State::Open { label: None } };
+        let orphan = Record {
+            command: "vb-export".to_owned(),
+            pid: u32::MAX,
+            boot: boot(),
+            state: State::Open { label: None, estimate_bytes: None },
+        };
         let (_reader, writer) = std::io::pipe().unwrap();
         let pipe = PipeId::of(&writer).unwrap();
         let gone = PipeId { inode: u64::from(u32::MAX), ..pipe };

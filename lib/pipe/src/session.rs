@@ -185,6 +185,17 @@ impl Session {
         }
     }
 
+    /// Says in the record of the output about how many bytes there will be, so that the next stage can show what is left.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn estimate(&self, bytes: u64) -> Result<()> {
+        match self.announcement().as_mut() {
+            Some(announcement) => announcement.estimate(bytes),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the announcement back, to seal it.
     pub(crate) fn take_announcement(&self) -> Option<Announcement> {
         self.announcement().take()

@@ -78,7 +78,10 @@ impl StoresArguments {
         if let Some(twice) = locations.iter().enumerate().find(|(at, one)| locations[..*at].contains(one)) {
             return Err(Error::usage(format!("the store {} is named twice", twice.1)));
         }
-        locations.into_iter().map(|location| open_to_write(session, location, &self.writing)).collect()
+        locations
+            .into_iter()
+            .map(|location| open_to_write(session, location, session.environment(), &self.writing))
+            .collect()
     }
 }
 
@@ -86,14 +89,23 @@ impl StoresArguments {
 ///
 /// # Errors
 /// A usage error if it cannot do what the flags or the environment want of it.
-pub fn open_to_write(session: &Session, location: Location, writing: &WritingArguments) -> Result<OpenStore> {
-    let environment = writing.environment(session.environment());
+pub fn open_to_write(
+    session: &Session,
+    location: Location,
+    environment: &Environment,
+    writing: &WritingArguments,
+) -> Result<OpenStore> {
+    let environment = writing.environment(environment);
     crate::writing::refuse_unsupported(&location, &environment)?;
     let store = open(session, &location, &environment)?;
     Ok(OpenStore { location, environment, store })
 }
 
-fn open(session: &Session, location: &Location, environment: &Environment) -> Result<Arc<dyn Store>> {
+/// Opens a store with an environment of its own.
+///
+/// # Errors
+/// If the store's configuration is incomplete.
+pub fn open(session: &Session, location: &Location, environment: &Environment) -> Result<Arc<dyn Store>> {
     let session = session.clone();
     vb_stores::open(location, environment, Arc::new(move |words: &str| session.warn(words)))
 }

@@ -16,7 +16,7 @@
 //!   cannot be freed without touching the other writer's object; they are in nobody's way and go by themselves.
 
 use crate::block::UploadId;
-use crate::call::{call, limit};
+use crate::call::call;
 use crate::store::{Seen, Shared, is_gone};
 use azure_storage_blob::models::{
     BlobClientDeleteOptions, BlockBlobClientCommitBlockListOptions, BlockListType, BlockLookupList,
@@ -92,11 +92,12 @@ async fn settle(shared: &Shared, key: &Key, id: UploadId, step: &str) -> Result<
 /// The uploads that have blocks under this name; those of other programs are left out.
 pub(crate) async fn uploads_of(shared: &Shared, key: &Key, step: &str) -> Result<BTreeSet<UploadId>> {
     let blob = shared.blob(key).block_blob_client();
-    let answer = match call(step, limit(0), blob.get_block_list(BlockListType::Uncommitted, None)).await {
-        Ok(answer) => answer,
-        Err(error) if is_gone(&error) => return Ok(BTreeSet::new()),
-        Err(error) => return Err(error),
-    };
+    let answer =
+        match call(step, shared.config.policy.limit(0), blob.get_block_list(BlockListType::Uncommitted, None)).await {
+            Ok(answer) => answer,
+            Err(error) if is_gone(&error) => return Ok(BTreeSet::new()),
+            Err(error) => return Err(error),
+        };
     let list = answer.into_model().map_err(|cause| crate::error::explain(step, &cause))?;
     let blocks = list.uncommitted_blocks.unwrap_or_default();
     Ok(blocks.iter().filter_map(|block| UploadId::of_block(block.name.as_deref()?)).collect())
@@ -112,13 +113,13 @@ async fn commit_marker(shared: &Shared, key: &Key, step: &str) -> Result<()> {
         ..BlockBlobClientCommitBlockListOptions::default()
     };
     let blob = shared.blob(key).block_blob_client();
-    call(step, limit(0), blob.commit_block_list(nothing, Some(options))).await.map(|_| ())
+    call(step, shared.config.policy.limit(0), blob.commit_block_list(nothing, Some(options))).await.map(|_| ())
 }
 
 async fn remove_marker(shared: &Shared, key: &Key, step: &str) -> Result<()> {
     let Some(marker) = shared.see(key, step).await?.filter(is_marker) else { return Ok(()) };
     let options = BlobClientDeleteOptions { if_match: marker.etag, ..BlobClientDeleteOptions::default() };
-    match call(step, limit(0), shared.blob(key).delete(Some(options))).await {
+    match call(step, shared.config.policy.limit(0), shared.blob(key).delete(Some(options))).await {
         // Somebody else removed it, or has stored an object by now.
         Err(error) if is_gone(&error) || error.kind() == ErrorKind::Conflict => Ok(()),
         answer => answer.map(|_| ()),

@@ -16,9 +16,6 @@ use vb_core::{Error, Result};
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a transfer may make no progress at all.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// A client; speaks to nobody yet.
 ///
 /// The SDK's retries are off: they would multiply with ours, and only ours say what they do, recognise an object whose
@@ -29,7 +26,7 @@ pub(crate) fn connect(config: &AzureConfig) -> Result<BlobContainerClient> {
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.pop_if_empty().push(&config.container);
     }
-    let transport = Transport::new(Arc::new(http_client(url.scheme() == "https")?));
+    let transport = Transport::new(Arc::new(http_client(url.scheme() == "https", config.policy.silence)?));
     let credential: Option<Arc<dyn TokenCredential>> = match &account.access {
         Access::Identity => Some(Chain::new(&config.principal, &transport).map_err(|cause| refuse(&cause))?),
         Access::Key(..) | Access::Signature(_) => None,
@@ -46,15 +43,14 @@ pub(crate) fn connect(config: &AzureConfig) -> Result<BlobContainerClient> {
 
 /// An identity over `http://`, a tenant's name with a blank, and the like.
 fn refuse(cause: &azure_core::Error) -> Error {
-    Error::usage(format!("preparing the Azure client: {}", crate::error::words(&cause.to_string())))
+    Error::usage(format!("preparing the Azure client: {}", vb_http::words(&cause.to_string())))
         .with_hint("Check AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT and the AZURE_* of the identity.")
 }
 
-fn http_client(tls: bool) -> Result<reqwest::Client> {
+fn http_client(tls: bool, silence: Duration) -> Result<reqwest::Client> {
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls_config(tls)?)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(STALL_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT.min(silence))
         .redirect(reqwest::redirect::Policy::none())
         // Another crate may have switched these on for all; a range of a decompressed object would be wrong.
         .no_gzip()

@@ -64,7 +64,7 @@ impl AzureConfig {
             prefix: location.path.clone(),
             limits: PartLimits::AZURE,
             page_objects: 5000,
-            policy: RetryPolicy::default(),
+            policy: RetryPolicy::new(environment)?,
             warn: no_warning(),
             account,
             principal: Principal::new(environment),

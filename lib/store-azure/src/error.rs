@@ -1,9 +1,12 @@
 //! What went wrong, in people's words: one line with the step and the cause, and the kind that decides what happens next.
 
 use azure_core::error::ErrorKind as Sdk;
+use azure_core::http::RawResponse;
 use azure_core::http::headers::HeaderName;
 use std::error::Error as StdError;
+use std::time::Duration;
 use vb_core::{Error, ErrorKind};
+use vb_http::{deepest, retry_after, words};
 
 const IDENTITY_HINT: &str =
     "Set AZURE_STORAGE_CONNECTION_STRING, or log in with az login, or give this machine an identity.";
@@ -19,7 +22,9 @@ pub(crate) fn explain(step: &str, error: &azure_core::Error) -> Error {
             let code = answer
                 .and_then(|answer| answer.headers().get_optional_string(&HeaderName::from_static("x-ms-error-code")));
             let body = answer.map(|answer| String::from_utf8_lossy(answer.body())).unwrap_or_default();
-            from_answer(step, u16::from(*status), &code.unwrap_or_default(), message(&body).unwrap_or_default())
+            let error =
+                from_answer(step, u16::from(*status), &code.unwrap_or_default(), message(&body).unwrap_or_default());
+            error.with_retry_after(answer.and_then(asked))
         }
         Sdk::Credential => {
             Error::denied(format!("{step}: no identity: {}", words(&error.to_string()))).with_hint(IDENTITY_HINT)
@@ -31,6 +36,12 @@ pub(crate) fn explain(step: &str, error: &azure_core::Error) -> Error {
         )),
         _ => Error::failure(format!("{step}: {}", words(&deepest(error).to_string()))),
     }
+}
+
+/// For how long the service wants to be left alone.
+fn asked(answer: &RawResponse) -> Option<Duration> {
+    let value = answer.headers().get_optional_string(&HeaderName::from_static("retry-after"))?;
+    retry_after(&value, chrono::Utc::now())
 }
 
 /// The text of an error document, which is XML with a message of several lines.
@@ -48,17 +59,23 @@ fn from_answer(step: &str, status: u16, code: &str, message: &str) -> Error {
         (message, code) => format!("{message} ({code})"),
     };
     let error = Error::new(kind, format!("{step}: {cause}"));
+    let error = if changed_on_its_way(code, message) { error.worth_another_try() } else { error };
     match hint_for(status, code) {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
 }
 
+/// Whether what was sent is not what arrived. `InvalidOperation` is Azurite's word for it.
+fn changed_on_its_way(code: &str, message: &str) -> bool {
+    matches!(code, "Md5Mismatch" | "InvalidMd5" | "Crc64Mismatch")
+        || code == "InvalidOperation" && message.contains("MD5")
+}
+
 fn kind_of(status: u16, code: &str, message: &str) -> ErrorKind {
     match code {
-        "Md5Mismatch" | "InvalidMd5" | "Crc64Mismatch" | "InvalidRange" => return ErrorKind::Integrity,
-        // Azurite's word for Md5Mismatch.
-        "InvalidOperation" if message.contains("MD5") => return ErrorKind::Integrity,
+        _ if changed_on_its_way(code, message) => return ErrorKind::Integrity,
+        "InvalidRange" => return ErrorKind::Integrity,
         "BlobImmutableDueToPolicy" | "BlobImmutableDueToLegalHold" | "PublicAccessNotPermitted" => {
             return ErrorKind::Denied;
         }
@@ -127,26 +144,6 @@ fn from_transport(step: &str, error: &(dyn StdError + 'static)) -> Error {
     Error::unavailable(format!("{step}: {cause}")).with_hint(UNREACHABLE_HINT)
 }
 
-fn deepest<'error>(error: &'error (dyn StdError + 'static)) -> &'error (dyn StdError + 'static) {
-    std::iter::successors(Some(error), |link| (**link).source()).last().unwrap_or(error)
-}
-
-/// One line, lower case at its beginning, without a full stop, the system's error number or what looks like a signature.
-pub(crate) fn words(text: &str) -> String {
-    let text = text.lines().next().unwrap_or_default();
-    let text = text.split(" (os error").next().unwrap_or_default().trim_end_matches('.');
-    let text = match text.split_once("sig=") {
-        Some((before, _)) => format!("{before}sig=…"),
-        None => text.to_owned(),
-    };
-    let second_is_lower = text.chars().nth(1).is_none_or(|letter| !letter.is_uppercase());
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) if second_is_lower => first.to_lowercase().chain(letters).collect(),
-        _ => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,11 +183,5 @@ mod tests {
         assert_eq!(error.to_string(), "storing a: the specified container does not exist (ContainerNotFound)");
         assert!(error.hint().is_some());
         assert_eq!(from_answer("storing a", 500, "", "").to_string(), "storing a: the server answered 500");
-    }
-
-    #[test]
-    fn words_lose_signatures() {
-        assert_eq!(words("No route to https://a/b?sv=1&sig=secret"), "no route to https://a/b?sv=1&sig=…");
-        assert_eq!(words("Connection refused (os error 111)"), "connection refused");
     }
 }

@@ -1,7 +1,7 @@
 //! Listings: page by page, handed over in the order of the keys' UTF-8 bytes.
 
 use crate::abort;
-use crate::call::{call, limit};
+use crate::call::call;
 use crate::store::{Shared, instant};
 use azure_core::http::PageIterator;
 use azure_core::http::response::Response;
@@ -59,7 +59,7 @@ async fn pages(
     let explain = |cause: azure_core::Error| crate::error::explain(&step, &cause);
     let mut pages: PageIterator<Response<ListBlobsResponse, _>> =
         shared.container.list_blobs(Some(options)).map_err(explain)?.into_pages();
-    while let Some(page) = call(&step, limit(0), pages.try_next()).await? {
+    while let Some(page) = call(&step, shared.config.policy.limit(0), pages.try_next()).await? {
         page.into_model().map_err(explain)?.blob_items.into_iter().for_each(&mut each);
     }
     Ok(())

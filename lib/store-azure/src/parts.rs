@@ -1,7 +1,7 @@
 //! The blocks of an upload that are on their way: a bounded number, each sent again by itself.
 
 use crate::block::UploadId;
-use crate::call::{call, limit, with_retries};
+use crate::call::call;
 use azure_storage_blob::BlockBlobClient;
 use azure_storage_blob::models::BlockBlobClientStageBlockOptions;
 use bytes::{Bytes, BytesMut};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use vb_core::{Error, Result};
+use vb_http::with_retries;
 use vb_store::{RetryPolicy, Stored, Warn};
 
 /// A request that is cut off may still arrive whole; one that is let run does not surprise the abort after it.
@@ -114,7 +115,7 @@ async fn send_block(to: Arc<Destination>, number: u32, bytes: Bytes) -> Result<S
         let to = &to;
         async move {
             let request = to.blob.stage_block(&name, whole.size_bytes, body, Some(options));
-            call(step, limit(whole.size_bytes), request).await
+            call(step, to.policy.limit(whole.size_bytes), request).await
         }
     };
     with_retries(&to.policy, &to.warn, attempt).await?;

@@ -47,9 +47,13 @@ fn add_checksum(request: &mut Request) {
     if let Body::Bytes(bytes) = request.body()
         && !bytes.is_empty()
     {
-        let checksum = base64::encode(Md5::digest(bytes));
-        request.insert_header("content-md5", checksum);
+        request.insert_header("content-md5", md5_of(bytes));
     }
+}
+
+/// In the form of `Content-MD5`.
+pub(crate) fn md5_of(bytes: &[u8]) -> String {
+    base64::encode(Md5::digest(bytes))
 }
 
 /// The string to sign of "Authorize with Shared Key" (Microsoft Learn), in the form since version 2015-02-21: a length

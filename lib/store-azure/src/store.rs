@@ -2,7 +2,7 @@
 
 use crate::abort::{self, Others};
 use crate::block::UploadId;
-use crate::call::{call, limit};
+use crate::call::call;
 use crate::upload::AzureUpload;
 use crate::{AzureConfig, client, listing, names};
 use azure_core::http::RequestContent;
@@ -65,6 +65,15 @@ pub(crate) struct Seen {
     pub(crate) etag: Option<azure_core::http::Etag>,
 }
 
+/// What came of an object.
+struct Fetched {
+    bytes: Vec<u8>,
+    /// The whole object's length.
+    total: u64,
+    /// The whole object's MD5 in base 64: the service computes it for what is stored in one request.
+    md5: Option<String>,
+}
+
 impl Shared {
     /// The object's key as the container knows it.
     pub(crate) fn full_key(&self, key: &str) -> String {
@@ -107,7 +116,7 @@ impl Shared {
         };
         let (blob, content) = (self.blob(key).block_blob_client(), RequestContent::from(bytes.to_vec()));
         let request = blob.upload(content, Some(options.if_not_exists()));
-        match call(&format!("storing {key}"), limit(stored.size_bytes), request).await {
+        match call(&format!("storing {key}"), self.config.policy.limit(stored.size_bytes), request).await {
             Ok(_) => Ok(stored),
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 self.refuse_existing(key).await?;
@@ -133,7 +142,7 @@ impl Shared {
 
     /// What is under the key, a marker of an abort too.
     pub(crate) async fn see(&self, key: &Key, step: &str) -> Result<Option<Seen>> {
-        let answer = match call(step, limit(0), self.blob(key).get_properties(None)).await {
+        let answer = match call(step, self.config.policy.limit(0), self.blob(key).get_properties(None)).await {
             Ok(answer) => answer,
             Err(error) if is_gone(&error) => return Ok(None),
             Err(error) => return Err(error),
@@ -151,8 +160,8 @@ impl Shared {
         Ok(Some(Seen { info, content_type, etag: answer.etag().map_err(unreadable)? }))
     }
 
-    /// These bytes of an object, or fewer where it ends before, and its whole length.
-    async fn fetch(&self, step: &str, key: &Key, range: Range<u64>) -> Result<(Vec<u8>, u64)> {
+    /// These bytes of an object, or fewer where it ends before.
+    async fn fetch(&self, step: &str, key: &Key, range: Range<u64>) -> Result<Fetched> {
         let wanted = range.end - range.start;
         let options = BlobClientDownloadOptions {
             // One request, read as it comes.
@@ -162,10 +171,12 @@ impl Shared {
             ..BlobClientDownloadOptions::default()
         };
         let blob = self.blob(key);
-        let answer = call(step, limit(wanted), blob.download(Some(options))).await?;
+        let answer = call(step, self.config.policy.limit(wanted), blob.download(Some(options))).await?;
         if answer.properties.content_type.as_deref() == Some(abort::MARKER) {
             return Err(Error::not_found(format!("{step}: it is not there (BlobNotFound)")));
         }
+        let md5 = ["x-ms-blob-content-md5", "content-md5"];
+        let md5 = md5.iter().find_map(|name| answer.headers.get_optional_string(&(*name).into()));
         let total = answer.headers.get_optional_string(&"content-range".into());
         let total = total.and_then(|range| range.rsplit_once('/')?.1.parse().ok());
         let total = total.or(answer.properties.content_length).unwrap_or_default();
@@ -180,16 +191,16 @@ impl Shared {
             }
             Ok(())
         };
-        call(step, limit(wanted), receive).await?;
+        call(step, self.config.policy.limit(wanted), receive).await?;
         if bytes.len() as u64 > wanted {
             return Err(Error::integrity(format!("{step}: more than {wanted} bytes came")));
         }
-        Ok((bytes, total))
+        Ok(Fetched { bytes, total, md5 })
     }
 
     async fn read(&self, key: &Key, range: Range<u64>) -> Result<Vec<u8>> {
         let step = format!("reading {key}");
-        let (bytes, total) = self.fetch(&step, key, range.clone()).await?;
+        let Fetched { bytes, total, .. } = self.fetch(&step, key, range.clone()).await?;
         let end = range.start + bytes.len() as u64;
         if end == range.end {
             return Ok(bytes);
@@ -205,12 +216,17 @@ impl Shared {
 
     async fn read_small(&self, key: &Key, most_bytes: u64) -> Result<Vec<u8>> {
         let step = format!("reading {key}");
-        let (bytes, total) = self.fetch(&step, key, 0..most_bytes.saturating_add(1)).await?;
+        let Fetched { bytes, total, md5 } = self.fetch(&step, key, 0..most_bytes.saturating_add(1)).await?;
         if total > most_bytes {
             return Err(Error::integrity(format!("{step}: it is longer than {most_bytes} bytes")));
         }
         if bytes.len() as u64 != total {
             return Err(Error::integrity(format!("{step}: {} of {total} bytes came", bytes.len())));
+        }
+        if md5.is_some_and(|md5| md5 != crate::sign::md5_of(&bytes)) {
+            return Err(
+                Error::integrity(format!("{step}: what came has another MD5 than what is stored")).worth_another_try()
+            );
         }
         Ok(bytes)
     }
@@ -219,7 +235,7 @@ impl Shared {
         let step = format!("tagging {key}");
         let tags = RequestContent::try_from(BlobTags::from(names::tags(tags)));
         let tags = tags.map_err(|cause| crate::error::explain(&step, &cause))?;
-        call(&step, limit(0), self.blob(key).set_tags(tags, None)).await.map(|_| ())
+        call(&step, self.config.policy.limit(0), self.blob(key).set_tags(tags, None)).await.map(|_| ())
     }
 }
 
@@ -281,7 +297,8 @@ impl Store for AzureStore {
     }
 
     fn delete(&self, key: &Key) -> Result<()> {
-        let answer = self.wait(call(&format!("deleting {key}"), limit(0), self.0.blob(key).delete(None)));
+        let answer =
+            self.wait(call(&format!("deleting {key}"), self.0.config.policy.limit(0), self.0.blob(key).delete(None)));
         match answer {
             Err(error) if is_gone(&error) => Ok(()),
             answer => answer.map(|_| ()),

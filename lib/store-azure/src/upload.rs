@@ -3,7 +3,7 @@
 use crate::AzureStore;
 use crate::abort::{self, Others};
 use crate::block::UploadId;
-use crate::call::{call, limit, with_retries};
+use crate::call::call;
 use crate::parts::{Destination, Parts};
 use crate::store::Shared;
 use azure_storage_blob::models::{BlockBlobClientCommitBlockListOptions, BlockLookupList};
@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
+use vb_http::with_retries;
 use vb_store::{Facts, OnOpen, OpenUpload, Stored, Upload, find_own, random_u64};
 
 /// The service puts up to 50,000 blocks together before it answers.
@@ -216,7 +217,7 @@ impl Shared {
             let blob = self.blob(key).block_blob_client();
             names.push(id.block(0));
             let request = blob.stage_block(&names[0], whole.size_bytes, bytes.into(), None);
-            call(&format!("storing {key}"), limit(whole.size_bytes), request).await?;
+            call(&format!("storing {key}"), self.config.policy.limit(whole.size_bytes), request).await?;
         }
         match self.commit_list(key, names, whole, data).await {
             Ok(()) => Ok(whole),

@@ -1,26 +1,24 @@
 //! The way to the server: addresses, one connection pool, credentials, and answers of bounded length.
 
 use crate::GcsConfig;
-use crate::call::limit;
 use crate::credentials::Tokens;
 use crate::error::{explain, from_answer};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 use vb_core::{Error, Result};
+use vb_http::{retry_after, within};
+use vb_store::RetryPolicy;
 
 const GOOGLE: &str = "https://storage.googleapis.com";
 
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long an answer may make no progress at all. Not reqwest's own limit: that one counts while a part is being sent.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest description that is read: a page of a listing has less than one.
 const LONGEST_ANSWER: u64 = 16 << 20;
@@ -34,6 +32,7 @@ pub(crate) struct Client {
     /// As Google would know the server; `None` asks as nobody.
     tokens: Option<Tokens>,
     bucket: String,
+    policy: RetryPolicy,
 }
 
 impl Client {
@@ -41,13 +40,13 @@ impl Client {
     pub(crate) fn new(config: &GcsConfig) -> Result<Self> {
         // Fails only if one is installed already. Google's library asks for the process's own.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
+        let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT.min(config.policy.silence));
         // 308 means something else here.
         let http = builder.redirect(Policy::none()).user_agent(concat!("vb/", env!("CARGO_PKG_VERSION"))).build();
         let http = http.map_err(|error| explain("preparing TLS", error))?;
         let tokens = if config.endpoint.is_some() { None } else { Some(Tokens::new(&config.credentials)?) };
         let server = config.endpoint.clone().unwrap_or_else(|| GOOGLE.to_owned());
-        Ok(Self { http, server, tokens, bucket: config.bucket.clone() })
+        Ok(Self { http, server, tokens, bucket: config.bucket.clone(), policy: config.policy })
     }
 
     pub(crate) fn bucket_url(&self, query: &[(&str, &str)]) -> String {
@@ -87,15 +86,47 @@ impl Client {
             None => HeaderMap::new(),
         };
         let answer = self.exchange(step, limit, request.headers(headers)).await?;
-        if answer.status().is_success() { Ok(answer) } else { Err(refusal(step, answer).await) }
+        if answer.status().is_success() { Ok(answer) } else { Err(self.refusal(step, answer).await) }
     }
 
     /// Sends it as it is, and gives whatever the server answers.
     pub(crate) async fn exchange(&self, step: &str, limit: Duration, request: RequestBuilder) -> Result<Response> {
-        match tokio::time::timeout(limit, request.send()).await {
-            Ok(answer) => answer.map_err(|error| explain(step, error)),
-            Err(_) => Err(Error::unavailable(format!("{step}: no answer within {} s", limit.as_secs()))),
-        }
+        within(step, limit, request.send()).await?.map_err(|error| explain(step, error))
+    }
+
+    /// The description in an answer.
+    pub(crate) async fn described<T: DeserializeOwned>(&self, step: &str, answer: Response) -> Result<T> {
+        let body = self.collect(step, answer, LONGEST_ANSWER).await?;
+        serde_json::from_slice(&body).map_err(|cause| {
+            Error::failure(format!("{step}: the server's answer cannot be understood")).with_source(cause)
+        })
+    }
+
+    /// An answer that is no success, as an error.
+    pub(crate) async fn refusal(&self, step: &str, answer: Response) -> Error {
+        let status: StatusCode = answer.status();
+        let asked = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let asked = asked.and_then(|value| retry_after(value, chrono::Utc::now()));
+        let body = self.collect(step, answer, LONGEST_ANSWER).await.unwrap_or_default();
+        from_answer(step, status.as_u16(), &body).with_retry_after(asked)
+    }
+
+    /// The body, but not more than one piece beyond what was promised.
+    pub(crate) async fn collect(&self, step: &str, mut answer: Response, promised: u64) -> Result<Vec<u8>> {
+        let told = answer.content_length();
+        let mut bytes = Vec::with_capacity(usize::try_from(told.unwrap_or_default().min(promised)).unwrap_or_default());
+        let silence = self.policy.silence;
+        let receive = async {
+            while let Some(piece) = next_piece(step, &mut answer, silence).await? {
+                bytes.extend_from_slice(&piece);
+                if bytes.len() as u64 > promised {
+                    return Err(Error::integrity(format!("{step}: more than {promised} bytes came")));
+                }
+            }
+            Ok(())
+        };
+        let limit = self.policy.limit(told.unwrap_or(promised).min(promised));
+        within(step, limit, receive).await?.map(|()| bytes)
     }
 
     /// The same for a description.
@@ -110,48 +141,15 @@ impl Client {
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        described(step, self.send(step, limit(0), request).await?).await
+        self.described(step, self.send(step, self.policy.limit(0), request).await?).await
     }
 }
 
-/// The description in an answer.
-pub(crate) async fn described<T: DeserializeOwned>(step: &str, answer: Response) -> Result<T> {
-    let body = collect(step, answer, LONGEST_ANSWER).await?;
-    serde_json::from_slice(&body)
-        .map_err(|cause| Error::failure(format!("{step}: the server's answer cannot be understood")).with_source(cause))
-}
-
-/// An answer that is no success, as an error.
-pub(crate) async fn refusal(step: &str, answer: Response) -> Error {
-    let status: StatusCode = answer.status();
-    let body = collect(step, answer, LONGEST_ANSWER).await.unwrap_or_default();
-    from_answer(step, status.as_u16(), &body)
-}
-
-/// The body, but not more than one piece beyond what was promised.
-pub(crate) async fn collect(step: &str, mut answer: Response, promised: u64) -> Result<Vec<u8>> {
-    let told = answer.content_length();
-    let mut bytes = Vec::with_capacity(usize::try_from(told.unwrap_or_default().min(promised)).unwrap_or_default());
-    let receive = async {
-        while let Some(piece) = next_piece(step, &mut answer).await? {
-            bytes.extend_from_slice(&piece);
-            if bytes.len() as u64 > promised {
-                return Err(Error::integrity(format!("{step}: more than {promised} bytes came")));
-            }
-        }
-        Ok(())
-    };
-    let limit = limit(told.unwrap_or(promised).min(promised));
-    match tokio::time::timeout(limit, receive).await {
-        Ok(received) => received.map(|()| bytes),
-        Err(_) => Err(Error::unavailable(format!("{step}: it took longer than {} s", limit.as_secs()))),
-    }
-}
-
-async fn next_piece(step: &str, answer: &mut Response) -> Result<Option<Bytes>> {
-    match tokio::time::timeout(STALL_TIMEOUT, answer.chunk()).await {
+/// Not reqwest's own limit, which counts while a part is being sent.
+async fn next_piece(step: &str, answer: &mut Response, silence: Duration) -> Result<Option<Bytes>> {
+    match tokio::time::timeout(silence, answer.chunk()).await {
         Ok(piece) => piece.map_err(|error| explain(step, error)),
-        Err(_) => Err(Error::unavailable(format!("{step}: nothing came for {} s", STALL_TIMEOUT.as_secs()))),
+        Err(_) => Err(Error::unavailable(format!("{step}: nothing came for {} s", silence.as_secs()))),
     }
 }
 

@@ -54,7 +54,7 @@ impl GcsConfig {
             storage_class: storage_class(environment)?,
             kms_key: kms_key(environment)?,
             lock_days: lock_days(environment)?,
-            policy: RetryPolicy::default(),
+            policy: RetryPolicy::new(environment)?,
             warn: no_warning(),
             credentials: Source::new(environment),
         })

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use std::error::Error as StdError;
 use vb_core::{Error, ErrorKind};
+use vb_http::{deepest, words};
 
 const UNREACHABLE_HINT: &str = "Check the network, and that the server runs; then run it again.";
 
@@ -39,7 +40,9 @@ pub(crate) fn from_answer(step: &str, status: u16, body: &[u8]) -> Error {
     } else {
         format!("{message} ({reason})")
     };
-    let error = Error::new(kind_of(status, reason, &message), format!("{step}: {told}"));
+    let kind = kind_of(status, reason, &message);
+    let error = Error::new(kind, format!("{step}: {told}"));
+    let error = if kind == ErrorKind::Integrity && status == 400 { error.worth_another_try() } else { error };
     match hint_for(status, reason, &message) {
         Some(hint) => error.with_hint(hint),
         None => error,
@@ -110,23 +113,6 @@ pub(crate) fn explain_credentials(error: &(dyn StdError + 'static), worth_trying
     Error::new(kind, format!("getting a token: {}", words(&deepest(error).to_string()))).with_hint(hint)
 }
 
-fn deepest<'error>(error: &'error (dyn StdError + 'static)) -> &'error (dyn StdError + 'static) {
-    std::iter::successors(Some(error), |link| (**link).source()).last().unwrap_or(error)
-}
-
-/// One line of bounded length, lower case at its beginning, without a full stop, the system's error number or an upload's id.
-fn words(text: &str) -> String {
-    let text = text.lines().next().unwrap_or_default();
-    let text = text.split(" (os error").next().unwrap_or_default().trim_end_matches('.');
-    let text: String = text.split("upload_id=").next().unwrap_or_default().chars().take(300).collect();
-    let second_is_lower = text.chars().nth(1).is_none_or(|letter| !letter.is_uppercase());
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) if second_is_lower => first.to_lowercase().chain(letters).collect(),
-        _ => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +154,10 @@ mod tests {
     #[test]
     fn an_upload_is_not_named() {
         let body = br#"{"error": {"message": "No session http://host/upload?upload_id=SECRET&name=a"}}"#;
-        assert_eq!(from_answer("storing a", 400, body).to_string(), "storing a: no session http://host/upload? (400)");
+        assert_eq!(
+            from_answer("storing a", 400, body).to_string(),
+            "storing a: no session http://host/upload?upload_id=… (400)"
+        );
     }
 
     #[test]

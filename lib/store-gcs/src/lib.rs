@@ -9,7 +9,6 @@
 //! week, and charges nothing for them.
 #![forbid(unsafe_code)]
 
-mod call;
 mod checksum;
 mod client;
 mod config;

@@ -1,9 +1,8 @@
 //! One object: looked at, stored whole by one request, compared with what was sent, removed.
 
 use crate::GcsConfig;
-use crate::call::limit;
 use crate::checksum::Sent;
-use crate::client::{Client, described};
+use crate::client::Client;
 use crate::error::of_bucket;
 use crate::resource::{Resource, description};
 use reqwest::Method;
@@ -11,6 +10,7 @@ use reqwest::header::CONTENT_TYPE;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
+use vb_http::with_retries;
 use vb_store::{Facts, OpenUpload, random_u64};
 
 /// A bucket and how to reach it. Holds no runtime, so that a part on its way may hold it.
@@ -80,10 +80,10 @@ impl Place {
         let query = [("uploadType", "multipart"), ("ifGenerationMatch", "0"), ("kmsKeyName", self.kms_key())];
         let request = self.client.request(Method::POST, &self.client.upload_url(&query));
         let request = request.header(CONTENT_TYPE, format!("multipart/related; boundary={boundary}"));
-        let limit = limit(body.len() as u64);
+        let limit = self.config.policy.limit(body.len() as u64);
         let answer = self.client.send(&step, limit, request.body(body)).await;
         let answer = answer.map_err(|error| of_bucket(error, &step, &self.config.bucket))?;
-        let stored: Resource = described(&step, answer).await?;
+        let stored: Resource = self.client.described(&step, answer).await?;
         self.accept(&step, key, &stored, &sent, data.is_some()).await?;
         Ok(sent)
     }
@@ -111,7 +111,10 @@ impl Place {
     pub(crate) async fn take_back(&self, key: &Key, stored: &Resource, error: Error) -> Error {
         let url = self.client.object_url(&self.name(key.as_str()), &[("ifGenerationMatch", &stored.generation)]);
         let step = format!("deleting {key}");
-        match self.client.send(&step, limit(0), self.client.request(Method::DELETE, &url)).await {
+        let deleted = with_retries(&self.config.policy, &self.config.warn, |_| {
+            self.client.send(&step, self.config.policy.limit(0), self.client.request(Method::DELETE, &url))
+        });
+        match deleted.await {
             Ok(_) => error,
             Err(failed) if failed.kind() == ErrorKind::NotFound => error,
             Err(failed) => Error::new(error.kind(), format!("{error}; it is still there: {failed}")),

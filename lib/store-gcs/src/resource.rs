@@ -54,7 +54,8 @@ impl Resource {
         if sent != *found {
             return Err(Error::integrity(format!(
                 "{step}: what was sent has the CRC-32C {sent}, what is stored {found:?}"
-            )));
+            ))
+            .worth_another_try());
         }
         Ok(())
     }

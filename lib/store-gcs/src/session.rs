@@ -1,9 +1,7 @@
 //! A resumable session (Cloud Storage, "Resumable uploads"): parts follow each other, the server says how far it is, and after
 //! a lost answer it is asked and continued from there. A session needs no credentials but its own address.
 
-use crate::call::{limit, with_retries};
 use crate::checksum::{Sent, encode};
-use crate::client::{described, refusal};
 use crate::error::of_bucket;
 use crate::object::Place;
 use crate::resource::{Resource, description};
@@ -15,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use vb_core::key::Key;
 use vb_core::{Error, Result};
+use vb_http::with_retries;
 use vb_store::{Facts, OpenUpload};
 
 /// The end of a large object may take the server longer than a part.
@@ -44,7 +43,7 @@ pub(crate) async fn begin(place: &Place, key: &Key, facts: &Facts) -> Result<Ope
         description(&place.config, &place.name(key.as_str()), Some(facts), None, chrono::Utc::now()).to_string();
     let answer = with_retries(&place.config.policy, &place.config.warn, |_| {
         let request = place.client.request(Method::POST, &url).header(CONTENT_TYPE, "application/json; charset=utf-8");
-        place.client.send(&step, limit(0), request.body(description.clone()))
+        place.client.send(&step, place.config.policy.limit(0), request.body(description.clone()))
     });
     let answer = answer.await.map_err(|error| of_bucket(error, &step, &place.config.bucket))?;
     let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
@@ -57,10 +56,10 @@ pub(crate) async fn begin(place: &Place, key: &Key, facts: &Facts) -> Result<Ope
 pub(crate) async fn cancel(place: &Place, upload: &OpenUpload) -> Result<()> {
     let step = format!("aborting the upload of {}", upload.key);
     let request = place.client.request(Method::DELETE, &upload.id).header(CONTENT_LENGTH, 0);
-    let answer = place.client.exchange(&step, limit(0), request).await?;
+    let answer = place.client.exchange(&step, place.config.policy.limit(0), request).await?;
     match answer.status().as_u16() {
         200..300 | 404 | 410 | 499 => Ok(()),
-        _ => Err(refusal(&step, answer).await),
+        _ => Err(place.client.refusal(&step, answer).await),
     }
 }
 
@@ -151,7 +150,7 @@ impl Session {
             _ => format!("bytes {offset}-{}/{total}", offset + length - 1),
         };
         let mut request = self.place.client.request(Method::PUT, &self.url).header(CONTENT_RANGE, range);
-        let mut patience = limit(length);
+        let mut patience = self.place.config.policy.limit(length);
         if let Some(sent) = whole {
             // The whole object's; allowed with the last bytes only.
             request = request.header("x-goog-hash", format!("crc32c={}", encode(sent.crc32c)));
@@ -165,7 +164,7 @@ impl Session {
     async fn status(&self, step: &str) -> Result<Progress> {
         let request = self.place.client.request(Method::PUT, &self.url).header(CONTENT_RANGE, "bytes */*");
         let request = request.header(CONTENT_LENGTH, 0);
-        self.progress(step, self.place.client.exchange(step, limit(0), request).await?).await
+        self.progress(step, self.place.client.exchange(step, self.place.config.policy.limit(0), request).await?).await
     }
 
     async fn progress(&self, step: &str, answer: Response) -> Result<Progress> {
@@ -176,11 +175,11 @@ impl Session {
                     Error::failure(format!("{step}: the server's answer about its progress cannot be understood"))
                 })?))
             }
-            200..300 => Ok(Progress::Finished(described(step, answer).await?)),
+            200..300 => Ok(Progress::Finished(self.place.client.described(step, answer).await?)),
             status @ (404 | 410 | 499) => {
                 Err(Error::failure(format!("{step}: the upload was ended by somebody else ({status})")))
             }
-            _ => Err(refusal(step, answer).await),
+            _ => Err(self.place.client.refusal(step, answer).await),
         }
     }
 }

@@ -1,9 +1,7 @@
 //! The store itself: each method of the contract as one request, and how an answer is read.
 
 use crate::GcsConfig;
-use crate::call::limit;
 use crate::checksum::{crc32c, from_header};
-use crate::client::collect;
 use crate::object::Place;
 use crate::resource::Resource;
 use crate::upload::GcsUpload;
@@ -55,7 +53,7 @@ impl Place {
         if let Some(range) = range {
             request = request.header(RANGE, format!("bytes={}-{}", range.start, range.end - 1));
         }
-        self.client.send(step, limit(moved), request).await.map_err(|error| match error.kind() {
+        self.client.send(step, self.config.policy.limit(moved), request).await.map_err(|error| match error.kind() {
             ErrorKind::NotFound => Error::not_found(format!("{step}: no such object in gs://{}", self.config.bucket)),
             _ => error,
         })
@@ -71,7 +69,7 @@ impl Place {
         if ignored || answer.content_length().is_some_and(|length| length > wanted) {
             return Err(Error::integrity(format!("{step}: the server ignored the range {range:?}")));
         }
-        let bytes = collect(&step, answer, wanted).await?;
+        let bytes = self.client.collect(&step, answer, wanted).await?;
         let end = range.start + bytes.len() as u64;
         if end != range.end { Err(too_short(&step, end, range.end)) } else { Ok(bytes) }
     }
@@ -90,12 +88,13 @@ impl Place {
             return Err(Error::integrity(format!("{step}: it is longer than {most_bytes} bytes")));
         }
         let expected = checksum_in(answer.headers());
-        let bytes = collect(&step, answer, size_bytes.unwrap_or(most_bytes)).await?;
+        let bytes = self.client.collect(&step, answer, size_bytes.unwrap_or(most_bytes)).await?;
         if size_bytes.is_some_and(|size| size != bytes.len() as u64) {
             return Err(Error::integrity(format!("{step}: it broke off after {} bytes", bytes.len())));
         }
         if expected.is_some_and(|expected| expected != crc32c(&bytes)) {
-            return Err(Error::integrity(format!("{step}: what came has another CRC-32C than what is stored")));
+            return Err(Error::integrity(format!("{step}: what came has another CRC-32C than what is stored"))
+                .worth_another_try());
         }
         Ok(bytes)
     }
@@ -191,7 +190,8 @@ impl Store for GcsStore {
     fn delete(&self, key: &Key) -> Result<()> {
         let url = self.place.client.object_url(&self.place.name(key.as_str()), &[]);
         let request = self.place.client.request(Method::DELETE, &url);
-        match self.wait(self.place.client.send(&format!("deleting {key}"), limit(0), request)) {
+        match self.wait(self.place.client.send(&format!("deleting {key}"), self.place.config.policy.limit(0), request))
+        {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             answer => answer.map(|_| ()),
         }

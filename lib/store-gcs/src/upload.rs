@@ -2,7 +2,6 @@
 //! is on its way while the next one is gathered.
 
 use crate::GcsStore;
-use crate::call::with_retries;
 use crate::checksum::{Counter, Sent};
 use crate::session::{self, Session};
 use bytes::{Bytes, BytesMut};
@@ -10,6 +9,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
+use vb_http::with_retries;
 use vb_store::{Facts, OnOpen, OpenUpload, Store, Stored, Upload};
 
 pub(crate) struct GcsUpload {

@@ -1,23 +1,11 @@
-//! One request: with a time limit, its error in words, and tried again where only we can.
+//! One request: with a time limit, and its error in words.
 
 use crate::error::explain;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use std::future::Future;
-use std::time::{Duration, Instant};
-use vb_core::{Error, Result};
-use vb_store::{RetryPolicy, Warn, random_u64};
-
-/// For an answer without much data.
-const ANSWER: Duration = Duration::from_secs(60);
-
-/// A slower connection counts as broken, in bytes a second.
-const SLOWEST: u64 = 32 << 10;
-
-/// How long a request that moves this many bytes may take.
-pub(crate) fn limit(moved_bytes: u64) -> Duration {
-    ANSWER.saturating_add(Duration::from_secs(moved_bytes / SLOWEST))
-}
+use std::time::Duration;
+use vb_core::Result;
+use vb_http::within;
 
 /// Waits for the request no longer than the limit. The SDK's futures take 20 kB each: boxed here, once for all.
 pub(crate) fn call<T, E>(
@@ -29,46 +17,5 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let request = Box::pin(request);
-    async move {
-        match tokio::time::timeout(limit, request).await {
-            Ok(answer) => answer.map_err(|error| explain(step, &error)),
-            Err(_) => Err(Error::unavailable(format!("{step}: no answer within {} s", limit.as_secs()))),
-        }
-    }
-}
-
-/// Tries as often as the policy allows. `attempt` is told whether an answer to an earlier one may have been lost.
-pub(crate) async fn with_retries<T, F>(
-    policy: &RetryPolicy,
-    warn: &Warn,
-    mut attempt: impl FnMut(bool) -> F,
-) -> Result<T>
-where
-    F: Future<Output = Result<T>>,
-{
-    let begun = Instant::now();
-    let mut failed_tries = 0;
-    loop {
-        let error = match attempt(failed_tries > 0).await {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        failed_tries += 1;
-        let Some(pause) = policy.pause(error.kind(), failed_tries, begun.elapsed(), random_u64()) else {
-            return Err(error);
-        };
-        warn(&policy.warning(&error, failed_tries, pause));
-        tokio::time::sleep(pause).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_has_minutes_on_a_slow_line() {
-        assert_eq!(limit(0).as_secs(), 60);
-        assert_eq!(limit(8 << 20).as_secs(), 60 + 256);
-    }
+    async move { within(step, limit, request).await?.map_err(|error| explain(step, &error)) }
 }

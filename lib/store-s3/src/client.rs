@@ -22,9 +22,6 @@ use vb_core::{Error, Result};
 /// How long a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a transfer may make no progress at all.
-const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// A client; speaks to nobody yet.
 ///
 /// The SDK's retries are off: they would multiply with ours, and only ours say what they do, recognise an object whose
@@ -36,12 +33,13 @@ pub(crate) async fn connect(config: &S3Config) -> Result<Client> {
     let region = RegionProviderChain::first_try(config.region.clone().map(Region::new))
         .or_else(profiles)
         .or_else(Region::from_static("us-east-1"));
+    let silence = config.policy.silence;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client(config)?)
         .region(region)
         .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
-        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALL_TIMEOUT).build());
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT.min(silence)).build())
+        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(silence).build());
     if let Some(credentials) = &config.credentials {
         loader = loader.credentials_provider(credentials.clone());
     }

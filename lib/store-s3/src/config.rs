@@ -54,7 +54,7 @@ impl S3Config {
             ca_bundle: text(variables::AWS_CA_BUNDLE).map(PathBuf::from),
             limits: PartLimits::S3,
             page_keys: 1000,
-            policy: RetryPolicy::default(),
+            policy: RetryPolicy::new(environment)?,
             warn: no_warning(),
             options: ObjectOptions::new(environment)?,
             credentials: credentials(environment)?,

@@ -5,7 +5,9 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStreamError;
 use std::error::Error as StdError;
+use std::time::Duration;
 use vb_core::{Error, ErrorKind};
+use vb_http::{deepest, retry_after, words};
 
 const CREDENTIALS_HINT: &str =
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in to the profile that AWS_PROFILE names.";
@@ -20,12 +22,13 @@ where
 {
     match error {
         SdkError::ServiceError(answer) => {
-            let (status, cause) = (answer.raw().status().as_u16(), answer.err());
-            from_answer(step, status, cause.code(), cause.message())
+            let cause = answer.err();
+            from_answer(step, answer.raw().status().as_u16(), cause.code(), cause.message())
+                .with_retry_after(asked(answer.raw()))
         }
         SdkError::ResponseError(answer) => match answer.raw().status().as_u16() {
             status @ 200..300 => Error::failure(format!("{step}: the server's answer ({status}) cannot be understood")),
-            status => from_answer(step, status, None, None),
+            status => from_answer(step, status, None, None).with_retry_after(asked(answer.raw())),
         },
         SdkError::TimeoutError(_) => {
             Error::unavailable(format!("{step}: the connection timed out")).with_hint(UNREACHABLE_HINT)
@@ -36,11 +39,16 @@ where
     }
 }
 
+/// For how long the server wants to be left alone.
+fn asked(answer: &HttpResponse) -> Option<Duration> {
+    retry_after(answer.headers().get("retry-after")?, chrono::Utc::now())
+}
+
 /// A transfer that broke off.
 pub(crate) fn explain_stream(step: &str, error: &ByteStreamError) -> Error {
     let cause = deepest(error).to_string();
     if cause.contains("checksum") {
-        return Error::integrity(format!("{step}: {}", words(&cause)));
+        return Error::integrity(format!("{step}: {}", words(&cause))).worth_another_try();
     }
     Error::unavailable(format!("{step}: {}", words(&cause)))
 }
@@ -54,21 +62,22 @@ fn from_answer(step: &str, status: u16, code: Option<&str>, message: Option<&str
         (None, None) => format!("the server answered {status}"),
     };
     let error = Error::new(kind, format!("{step}: {cause}"));
+    let error = if code.is_some_and(changed_on_its_way) { error.worth_another_try() } else { error };
     match hint_for(status, code.unwrap_or_default()) {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
 }
 
+/// Whether what was sent is not what arrived.
+fn changed_on_its_way(code: &str) -> bool {
+    let codes = ["BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"];
+    codes.contains(&code) || ["ContentSHA256Mismatch", "IncompleteBody"].contains(&code)
+}
+
 fn kind_of(status: u16, code: &str) -> ErrorKind {
     match code {
-        "BadDigest"
-        | "InvalidDigest"
-        | "XAmzContentSHA256Mismatch"
-        | "XAmzContentChecksumMismatch"
-        | "ContentSHA256Mismatch"
-        | "IncompleteBody"
-        | "InvalidRange" => return ErrorKind::Integrity,
+        code if changed_on_its_way(code) || code == "InvalidRange" => return ErrorKind::Integrity,
         "SlowDown" | "InternalError" | "RequestTimeout" | "ServiceUnavailable" => return ErrorKind::Unavailable,
         "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
@@ -140,22 +149,6 @@ fn chain<'error>(error: &'error (dyn StdError + 'static)) -> impl Iterator<Item 
     std::iter::successors(Some(error), |link| (**link).source())
 }
 
-fn deepest<'error>(error: &'error (dyn StdError + 'static)) -> &'error (dyn StdError + 'static) {
-    chain(error).last().unwrap_or(error)
-}
-
-/// One line, lower case at its beginning, without a full stop or the system's error number.
-fn words(text: &str) -> String {
-    let text = text.lines().next().unwrap_or_default();
-    let text = text.split(" (os error").next().unwrap_or_default().trim_end_matches('.');
-    let second_is_lower = text.chars().nth(1).is_none_or(|letter| !letter.is_uppercase());
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) if second_is_lower => first.to_lowercase().chain(letters).collect(),
-        _ => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,13 +185,5 @@ mod tests {
         assert_eq!(error.to_string(), "storing a: the specified bucket does not exist (NoSuchBucket)");
         assert!(error.hint().is_some());
         assert_eq!(from_answer("storing a", 500, None, None).to_string(), "storing a: the server answered 500");
-    }
-
-    #[test]
-    fn words_lose_numbers_and_stops_but_not_acronyms() {
-        assert_eq!(words("Connection refused (os error 111)"), "connection refused");
-        assert_eq!(words("The end.\nmore"), "the end");
-        assert_eq!(words("TLS failed"), "TLS failed");
-        assert_eq!(words(""), "");
     }
 }

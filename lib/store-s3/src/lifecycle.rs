@@ -1,6 +1,6 @@
 //! The bucket's rules for objects that age: ours is put among those of others, which stay.
 
-use crate::call::{call, limit};
+use crate::call::call;
 use crate::store::Shared;
 use aws_sdk_s3::operation::get_bucket_lifecycle_configuration::GetBucketLifecycleConfigurationOutput;
 use aws_sdk_s3::types::{
@@ -28,7 +28,7 @@ pub(crate) async fn install(shared: &Shared, lifecycle: &Lifecycle) -> Result<()
     let request = request
         .lifecycle_configuration(rules)
         .set_transition_default_minimum_object_size(smallest.map(|smallest| smallest.as_str().into()));
-    match call(&step, limit(0), request.send()).await {
+    match call(&step, shared.config.policy.limit(0), request.send()).await {
         Err(error) if error.to_string().contains("NotImplemented") => {
             Err(Error::usage(format!("{step}: this server has no such rules"))
                 .with_hint("Move and abort with the server's own means; vb-prune sweeps uploads that are a day old."))
@@ -39,7 +39,7 @@ pub(crate) async fn install(shared: &Shared, lifecycle: &Lifecycle) -> Result<()
 
 async fn read(shared: &Shared) -> Result<Option<GetBucketLifecycleConfigurationOutput>> {
     let request = shared.client.get_bucket_lifecycle_configuration().bucket(&shared.config.bucket);
-    match call(&step("reading", shared), limit(0), request.send()).await {
+    match call(&step("reading", shared), shared.config.policy.limit(0), request.send()).await {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.to_string().contains("NoSuchLifecycleConfiguration") => Ok(None),
         Err(error) => Err(error),

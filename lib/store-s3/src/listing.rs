@@ -1,6 +1,6 @@
 //! Listings: page by page, handed over in the order of the keys' UTF-8 bytes.
 
-use crate::call::{call, limit};
+use crate::call::call;
 use crate::store::{Shared, instant, length};
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use vb_core::{Error, Result};
@@ -36,7 +36,12 @@ pub(crate) fn list(shared: &Shared, prefix: &str, each: &mut dyn FnMut(ObjectInf
 async fn page(shared: &Shared, prefix: &str, token: Option<String>) -> Result<ListObjectsV2Output> {
     let request = shared.client.list_objects_v2().bucket(&shared.config.bucket).prefix(shared.full_key(prefix));
     let request = request.max_keys(shared.config.page_keys).set_continuation_token(token);
-    call(&format!("listing s3://{}/{}", shared.config.bucket, shared.full_key(prefix)), limit(0), request.send()).await
+    call(
+        &format!("listing s3://{}/{}", shared.config.bucket, shared.full_key(prefix)),
+        shared.config.policy.limit(0),
+        request.send(),
+    )
+    .await
 }
 
 pub(crate) async fn open_uploads(shared: &Shared, prefix: &str) -> Result<Vec<OpenUpload>> {
@@ -47,7 +52,8 @@ pub(crate) async fn open_uploads(shared: &Shared, prefix: &str) -> Result<Vec<Op
     loop {
         let request = shared.client.list_multipart_uploads().bucket(bucket).prefix(&full);
         let request = request.set_key_marker(key_marker.take()).set_upload_id_marker(id_marker.take());
-        let page = call(&step, limit(0), request.max_uploads(shared.config.page_keys).send()).await?;
+        let page =
+            call(&step, shared.config.policy.limit(0), request.max_uploads(shared.config.page_keys).send()).await?;
         found.extend(page.uploads().iter().filter_map(|upload| {
             let key = shared.own_key(upload.key()?)?;
             let id = upload.upload_id()?.to_owned();

@@ -1,6 +1,6 @@
 //! The parts of a multipart upload that are on their way: a bounded number, each sent again by itself.
 
-use crate::call::{call, limit, with_retries};
+use crate::call::call;
 use crate::checksum;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use vb_core::{Error, Result};
+use vb_http::with_retries;
 use vb_store::{RetryPolicy, Stored, Warn};
 
 /// Where parts go, and how patiently. Holds the client only: see [`crate::store::Shared`].
@@ -99,7 +100,7 @@ async fn send_part(to: Arc<Destination>, number: i32, bytes: Bytes) -> Result<Se
         let request = to.client.upload_part().bucket(&to.bucket).key(&to.key).upload_id(&to.upload_id);
         let request = request.part_number(number).checksum_crc32(checksum::encode(whole.crc32));
         let request = request.body(ByteStream::from(bytes.clone()));
-        call(&step, limit(whole.size_bytes), request.send())
+        call(&step, to.policy.limit(whole.size_bytes), request.send())
     };
     let answer = with_retries(&to.policy, &to.warn, attempt).await?;
     let Some(etag) = answer.e_tag else {

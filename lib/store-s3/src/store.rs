@@ -1,21 +1,23 @@
 //! The store itself: each method of the contract as one request, and how an S3 answer is read.
 
-use crate::call::{call, limit};
+use crate::call::call;
 use crate::error::explain_stream;
 use crate::options::{Content, with_options};
 use crate::upload::S3Upload;
 use crate::{S3Config, checksum, client, lifecycle, listing, tagging};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
+use aws_sdk_s3::types::{ChecksumMode, ChecksumType, ObjectLockLegalHoldStatus};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use vb_core::key::Key;
 use vb_core::parts::PartLimits;
 use vb_core::time::Instant;
 use vb_core::{Error, ErrorKind, Result};
+use vb_http::within;
 use vb_store::{Facts, Lifecycle, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
 
 /// A bucket, or what lies under a prefix of one. Its clones share connections and two worker threads.
@@ -73,7 +75,7 @@ impl Shared {
         let request = self.client.put_object().bucket(&self.config.bucket).key(self.full_key(key.as_str()));
         let request = request.if_none_match("*").checksum_crc32(checksum::encode(stored.crc32));
         let request = with_options!(request, self.config.options, content).body(ByteStream::from(bytes));
-        match call(&format!("storing {key}"), limit(stored.size_bytes), request.send()).await {
+        match call(&format!("storing {key}"), self.config.policy.limit(stored.size_bytes), request.send()).await {
             Ok(_) => Ok(stored),
             Err(error) => Err(self.settle_conflict(key, error).await),
         }
@@ -100,11 +102,12 @@ impl Shared {
 
     async fn head(&self, key: &Key, step: &str) -> Result<Option<ObjectInfo>> {
         let request = self.client.head_object().bucket(&self.config.bucket).key(self.full_key(key.as_str()));
-        let answer = match call(step, limit(0), request.checksum_mode(ChecksumMode::Enabled).send()).await {
-            Ok(answer) => answer,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let answer =
+            match call(step, self.config.policy.limit(0), request.checksum_mode(ChecksumMode::Enabled).send()).await {
+                Ok(answer) => answer,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
         // A checksum of the parts' checksums says nothing about the whole.
         let whole = answer.checksum_type() != Some(&ChecksumType::Composite);
         let crc32 = answer.checksum_crc32().filter(|_| whole).and_then(checksum::decode);
@@ -112,16 +115,37 @@ impl Shared {
         Ok(Some(ObjectInfo { key: key.clone(), size_bytes, modified_at: instant(answer.last_modified()), crc32 }))
     }
 
+    /// A bucket with versions hides a locked object behind a delete marker and calls that deleted: its bytes stay.
+    async fn refuse_locked(&self, key: &Key) -> Result<()> {
+        let step = format!("deleting {key}");
+        let request = self.client.head_object().bucket(&self.config.bucket).key(self.full_key(key.as_str()));
+        let answer = match call(&step, self.config.policy.limit(0), request.send()).await {
+            Ok(answer) => answer,
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            // Gone, or not ours to look at: the server decides.
+            Err(_) => return Ok(()),
+        };
+        let until = answer.object_lock_retain_until_date().map(|at| instant(Some(at)));
+        let until = until.filter(|until| *until > chrono::Utc::now());
+        let hold = answer.object_lock_legal_hold_status() == Some(&ObjectLockLegalHoldStatus::On);
+        let why = match until {
+            _ if hold => "it is under a legal hold".to_owned(),
+            Some(until) => format!("it is locked until {}", vb_core::time::exact(until)),
+            None => return Ok(()),
+        };
+        Err(Error::denied(format!("{step}: {why}")).with_hint("It can be deleted when its lock has ended."))
+    }
+
     async fn read(&self, key: &Key, range: Range<u64>) -> Result<Vec<u8>> {
         let (step, wanted) = (format!("reading {key}"), range.end - range.start);
         let request = self.client.get_object().bucket(&self.config.bucket).key(self.full_key(key.as_str()));
         let request = request.range(format!("bytes={}-{}", range.start, range.end - 1));
-        let answer = call(&step, limit(wanted), request.send()).await?;
+        let answer = call(&step, self.config.policy.limit(wanted), request.send()).await?;
         let ignored = answer.content_range().is_none() && range.start > 0;
         if ignored || length(answer.content_length()) > wanted {
             return Err(Error::integrity(format!("{step}: the server ignored the range {range:?}")));
         }
-        let bytes = collect(&step, answer.body, wanted).await?;
+        let bytes = collect(&step, answer.body, wanted, self.config.policy.limit(wanted)).await?;
         let end = range.start + bytes.len() as u64;
         if end != range.end {
             return Err(Error::integrity(format!("{step}: it ends at byte {end}, before byte {}", range.end)));
@@ -132,12 +156,14 @@ impl Shared {
     async fn read_small(&self, key: &Key, most_bytes: u64) -> Result<Vec<u8>> {
         let step = format!("reading {key}");
         let request = self.client.get_object().bucket(&self.config.bucket).key(self.full_key(key.as_str()));
-        let answer = call(&step, limit(most_bytes), request.checksum_mode(ChecksumMode::Enabled).send()).await?;
+        let answer =
+            call(&step, self.config.policy.limit(most_bytes), request.checksum_mode(ChecksumMode::Enabled).send())
+                .await?;
         let size_bytes = length(answer.content_length());
         if size_bytes > most_bytes {
             return Err(Error::integrity(format!("{step}: it is longer than {most_bytes} bytes")));
         }
-        let bytes = collect(&step, answer.body, size_bytes).await?;
+        let bytes = collect(&step, answer.body, size_bytes, self.config.policy.limit(size_bytes)).await?;
         if bytes.len() as u64 != size_bytes {
             return Err(Error::integrity(format!("{step}: {} of {size_bytes} bytes came", bytes.len())));
         }
@@ -146,7 +172,7 @@ impl Shared {
 }
 
 /// The body, but not more than one piece beyond what was promised.
-async fn collect(step: &str, mut body: ByteStream, promised: u64) -> Result<Vec<u8>> {
+async fn collect(step: &str, mut body: ByteStream, promised: u64, limit: Duration) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(promised).unwrap_or_default());
     let receive = async {
         while let Some(piece) = body.next().await {
@@ -157,11 +183,7 @@ async fn collect(step: &str, mut body: ByteStream, promised: u64) -> Result<Vec<
         }
         Ok(())
     };
-    let limit = limit(promised);
-    match tokio::time::timeout(limit, receive).await {
-        Ok(received) => received.map(|()| bytes),
-        Err(_) => Err(Error::unavailable(format!("{step}: it took longer than {} s", limit.as_secs()))),
-    }
+    within(step, limit, receive).await?.map(|()| bytes)
 }
 
 pub(crate) fn length(bytes: Option<i64>) -> u64 {
@@ -219,8 +241,9 @@ impl Store for S3Store {
     }
 
     fn delete(&self, key: &Key) -> Result<()> {
+        self.wait(self.0.refuse_locked(key))?;
         let request = self.0.client.delete_object().bucket(&self.0.config.bucket).key(self.0.full_key(key.as_str()));
-        let answer = self.wait(call(&format!("deleting {key}"), limit(0), request.send()));
+        let answer = self.wait(call(&format!("deleting {key}"), self.0.config.policy.limit(0), request.send()));
         match answer {
             // Amazon answers 204 for what is gone already; some others 404.
             Err(error) if error.kind() == ErrorKind::NotFound && !error.to_string().contains("NoSuchBucket") => Ok(()),
@@ -236,7 +259,7 @@ impl Store for S3Store {
         let request = self.0.client.abort_multipart_upload().bucket(&self.0.config.bucket);
         let request = request.key(self.0.full_key(upload.key.as_str())).upload_id(&upload.id);
         let step = format!("aborting the upload of {}", upload.key);
-        match self.wait(call(&step, limit(0), request.send())) {
+        match self.wait(call(&step, self.0.config.policy.limit(0), request.send())) {
             Err(error) if error.kind() == ErrorKind::NotFound && !error.to_string().contains("NoSuchBucket") => Ok(()),
             answer => answer.map(|_| ()),
         }

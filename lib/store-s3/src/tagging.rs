@@ -1,6 +1,6 @@
 //! What is said about an object: metadata that comes with it, and tags that are put on it later.
 
-use crate::call::{call, limit};
+use crate::call::call;
 use crate::store::Shared;
 use aws_sdk_s3::types::{Tag, Tagging};
 use std::collections::HashMap;
@@ -52,7 +52,7 @@ pub(crate) async fn tag(shared: &Shared, key: &Key, tags: &Facts) -> Result<()> 
     let tagging = tagging.map_err(|cause| Error::failure(format!("{step}: {cause}")))?;
     let request = shared.client.put_object_tagging().bucket(&shared.config.bucket);
     let request = request.key(shared.full_key(key.as_str())).tagging(tagging);
-    match call(&step, limit(0), request.send()).await {
+    match call(&step, shared.config.policy.limit(0), request.send()).await {
         Err(error) if error.to_string().contains("NotImplemented") => Ok(()),
         answer => answer.map(|_| ()),
     }

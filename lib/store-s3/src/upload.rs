@@ -1,16 +1,17 @@
 //! A stream on its way: gathered to equal parts; a single request if it fits into one part, else a multipart upload.
 
 use crate::S3Store;
-use crate::call::{call, limit, with_retries};
-use crate::checksum;
+use crate::call::call;
 use crate::options::{Content, with_options};
 use crate::parts::{Destination, Parts};
 use crate::store::Shared;
+use crate::{checksum, listing};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
+use vb_http::with_retries;
 use vb_store::{Facts, OnOpen, OpenUpload, Store, Stored, Upload, find_own};
 
 /// Servers put thousands of parts together before they answer.
@@ -168,15 +169,33 @@ impl Shared {
 async fn create(shared: &Shared, key: &Key, metadata: &Facts) -> Result<String> {
     let step = format!("beginning the upload of {key}");
     let (bucket, full_key) = (&shared.config.bucket, shared.full_key(key.as_str()));
-    let answer = with_retries(&shared.config.policy, &shared.config.warn, |_| {
+    let mut answer_lost = false;
+    let answer = with_retries(&shared.config.policy, &shared.config.warn, |again| {
+        answer_lost |= again;
         let request = shared.client.create_multipart_upload().bucket(bucket).key(&full_key);
         let request = with_options!(request, shared.config.options, Content::Data(metadata));
         // The whole object's checksum, not one of the parts' checksums: so it can be compared later.
         let request = request.checksum_algorithm(ChecksumAlgorithm::Crc32).checksum_type(ChecksumType::FullObject);
-        call(&step, limit(0), request.send())
+        call(&step, shared.config.policy.limit(0), request.send())
     });
     let answer = answer.await?;
-    answer.upload_id.ok_or_else(|| Error::failure(format!("{step}: the server answered without an upload id")))
+    let id = answer.upload_id;
+    let id = id.ok_or_else(|| Error::failure(format!("{step}: the server answered without an upload id")))?;
+    if answer_lost {
+        abort_others(shared, key, &id).await;
+    }
+    Ok(id)
+}
+
+/// Ends uploads to this key that were begun before ours by requests whose answers were lost: nobody else knows their names.
+/// Those of another writer of the same second end with them, loudly, at its commit. What stays, the next sweep finds.
+async fn abort_others(shared: &Shared, key: &Key, own: &str) {
+    let uploads = listing::open_uploads(shared, key.as_str()).await.unwrap_or_default();
+    for other in uploads.iter().filter(|other| other.key == *key && other.id != own) {
+        let request = shared.client.abort_multipart_upload().bucket(&shared.config.bucket);
+        let request = request.key(shared.full_key(key.as_str())).upload_id(&other.id);
+        let _swept_later = call("aborting", shared.config.policy.limit(0), request.send()).await;
+    }
 }
 
 async fn complete(shared: &Shared, open: &OpenUpload, list: Vec<CompletedPart>, whole: Stored) -> Result<()> {

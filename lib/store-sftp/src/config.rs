@@ -5,6 +5,7 @@ use vb_core::environment::{self as variables, Environment};
 use vb_core::location::Location;
 use vb_core::parts::{MEBIBYTE, PartLimits};
 use vb_core::{Error, Result};
+use vb_store::RetryPolicy;
 
 /// Where the folder is and how to reach it. The fields may be changed before [`crate::SftpStore::open`].
 #[derive(Debug, Clone)]
@@ -56,6 +57,14 @@ impl Default for TimeLimits {
     }
 }
 
+impl TimeLimits {
+    /// With another limit for silence; nothing that comes before the first file takes longer.
+    fn new(silence: Duration) -> Self {
+        let usual = Self::default();
+        Self { connect: usual.connect.min(silence), login: usual.login.min(silence), silence, ..usual }
+    }
+}
+
 impl SftpConfig {
     /// From `sftp://user@host:port/folder` and the environment. The folder is absolute; `/~/folder` begins in the home.
     ///
@@ -74,7 +83,7 @@ impl SftpConfig {
             agent: text(variables::SSH_AUTH_SOCK),
             ssh_options: Vec::new(),
             limits: PartLimits { most_parts: u64::MAX / (8 * MEBIBYTE), part_bytes: 8 * MEBIBYTE, parallel: 2 },
-            time_limits: TimeLimits::default(),
+            time_limits: TimeLimits::new(RetryPolicy::new(environment)?.silence),
             url: location.to_string(),
         })
     }

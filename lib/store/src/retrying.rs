@@ -36,7 +36,7 @@ impl<S: Store + ?Sized> Retrying<S> {
                 Err(error) => error,
             };
             failed_tries += 1;
-            let Some(pause) = self.policy.pause(error.kind(), failed_tries, begun.elapsed(), random_u64()) else {
+            let Some(pause) = self.policy.pause(&error, failed_tries, begun.elapsed(), random_u64()) else {
                 return Err(error);
             };
             (self.warn)(&self.policy.warning(&error, failed_tries, pause));

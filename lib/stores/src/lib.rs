@@ -21,28 +21,29 @@ use vb_store_sftp::{SftpConfig, SftpStore};
 /// # Errors
 /// A usage error if nobody knows the scheme or the environment lacks what the provider needs.
 pub fn open(location: &Location, environment: &Environment, warn: Warn) -> Result<Arc<dyn Store>> {
+    let policy = RetryPolicy::new(environment)?;
     match location.scheme.as_str() {
         "file" => Ok(Arc::new(LocalStore::new(&location.path))),
         #[cfg(feature = "azure")]
         "az" => {
             let mut config = AzureConfig::new(location, environment)?;
             config.warn = warn.clone();
-            Ok(retrying(AzureStore::open(config)?, warn))
+            Ok(retrying(AzureStore::open(config)?, policy, warn))
         }
         #[cfg(feature = "gcs")]
         "gs" => {
             let mut config = GcsConfig::new(location, environment)?;
             config.warn = warn.clone();
-            Ok(retrying(GcsStore::open(config)?, warn))
+            Ok(retrying(GcsStore::open(config)?, policy, warn))
         }
         #[cfg(feature = "s3")]
         "s3" => {
             let mut config = S3Config::new(location, environment)?;
             config.warn = warn.clone();
-            Ok(retrying(S3Store::open(config)?, warn))
+            Ok(retrying(S3Store::open(config)?, policy, warn))
         }
         #[cfg(feature = "sftp")]
-        "sftp" => Ok(retrying(SftpStore::open(SftpConfig::new(location, environment)?)?, warn)),
+        "sftp" => Ok(retrying(SftpStore::open(SftpConfig::new(location, environment)?)?, policy, warn)),
         scheme => Err(Error::usage(format!("the store {location}: {scheme}:// is not known"))
             .with_hint("Use a store that begins with file://, s3://, az://, gs:// or sftp://.")),
     }
@@ -60,8 +61,8 @@ pub fn cooler_class(scheme: &str) -> &'static str {
 
 /// What lies across a network is tried again.
 #[cfg(any(feature = "azure", feature = "gcs", feature = "s3", feature = "sftp"))]
-fn retrying<S: Store + 'static>(store: S, warn: Warn) -> Arc<dyn Store> {
-    Arc::new(Retrying::new(Arc::new(store), RetryPolicy::default(), warn))
+fn retrying<S: Store + 'static>(store: S, policy: RetryPolicy, warn: Warn) -> Arc<dyn Store> {
+    Arc::new(Retrying::new(Arc::new(store), policy, warn))
 }
 
 #[cfg(test)]

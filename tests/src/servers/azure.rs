@@ -1,13 +1,13 @@
 //! An Azurite for the whole test binary, and a container of its own for each test. Fixtures and checks speak to it through
 //! `curl` and a shared access signature, so that none of our code is both what is tested and what tests.
 
-use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 
 use super::Variables;
+use super::curl;
 use super::held::Held;
 
 /// A running server.
@@ -68,11 +68,7 @@ impl Container {
     /// # Errors
     /// When the server cannot be reached or refuses.
     pub fn names(&self) -> Result<Vec<String>> {
-        let answer = self.request("GET", "?restype=container&comp=list&include=uncommittedblobs")?;
-        let mut names: Vec<_> =
-            answer.split("<Name>").skip(1).filter_map(|rest| Some(rest.split_once("</Name>")?.0.to_owned())).collect();
-        names.sort();
-        Ok(names)
+        Ok(names_in(&self.request("GET", "?restype=container&comp=list&include=uncommittedblobs")?))
     }
 
     /// An object's answer to `HEAD`: its headers, a line each.
@@ -83,24 +79,65 @@ impl Container {
         self.request("HEAD", &format!("/{name}?"))
     }
 
+    /// The names of committed objects, sorted; at most the 5,000 that one answer holds.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        Ok(names_in(&self.request("GET", "?restype=container&comp=list")?))
+    }
+
+    /// An object's bytes.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or has no such object.
+    pub fn get(&self, name: &str) -> Result<Vec<u8>> {
+        self.send("GET", &format!("/{name}?"), &[], None)
+    }
+
+    /// Stores an object, in place of one that is there.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub fn put(&self, name: &str, content: &[u8]) -> Result<()> {
+        let headers = ["--header", "x-ms-blob-type: BlockBlob", "--data-binary", "@-"];
+        self.send("PUT", &format!("/{name}?"), &headers, Some(content)).map(drop)
+    }
+
+    /// Deletes an object.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or has no such object.
+    pub fn delete(&self, name: &str) -> Result<()> {
+        self.send("DELETE", &format!("/{name}?"), &[], None).map(drop)
+    }
+
     fn request(&self, method: &str, rest: &str) -> Result<String> {
+        let options = match method {
+            "HEAD" => &["--head"][..],
+            "PUT" => &["--header", "Content-Length: 0"],
+            _ => &[],
+        };
+        Ok(String::from_utf8_lossy(&self.send(method, rest, options, None)?).into_owned())
+    }
+
+    fn send(&self, method: &str, rest: &str, options: &[&str], content: Option<&[u8]>) -> Result<Vec<u8>> {
         let set = |name: &str| self.variables.get(name).with_context(|| format!("the server script sets no {name}"));
         let place = format!("{}/{}{rest}", set("VB_TEST_AZURE_ENDPOINT")?, self.name());
-        let mut curl = Command::new("curl");
-        curl.args(["--fail-with-body", "--silent", "--show-error", "--max-time", "60", "--noproxy", "*"]);
-        curl.args(match method {
-            "HEAD" => &["--head"][..],
-            "PUT" => &["--request", "PUT", "--header", "Content-Length: 0"],
-            _ => &[],
-        });
-        let output = curl
-            .arg(format!("{place}&{}", set("VB_TEST_AZURE_SAS")?))
-            .output()
-            .context("starting curl\nhint: Run scripts/setup test, which installs what is missing.")?;
-        let (error, body) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
-        ensure!(output.status.success(), "{method} {place}: {} {body}", error.trim());
-        Ok(body.into_owned())
+        let mut curl = vec!["--request", method];
+        curl.extend(options);
+        let url = format!("{place}&{}", set("VB_TEST_AZURE_SAS")?);
+        curl.push(&url);
+        // without the signature
+        curl::run(&curl, content).with_context(|| format!("{method} {place}"))
     }
+}
+
+fn names_in(answer: &str) -> Vec<String> {
+    let names = answer.split("<Name>").skip(1);
+    let mut names: Vec<_> = names.filter_map(|rest| Some(rest.split_once("</Name>")?.0.to_owned())).collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]

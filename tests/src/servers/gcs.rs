@@ -1,14 +1,14 @@
 //! A server that speaks Google Cloud Storage for the whole test binary, and a bucket of its own for each test. Checks speak to it
 //! through `curl`, so that no code of ours is both what is tested and what tests.
 
-use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
 use super::Variables;
+use super::curl;
 use super::held::Held;
 
 /// A running fake-gcs-server: it keeps conditions, storage classes, metadata and retention.
@@ -26,6 +26,19 @@ impl GcsServer {
         static SHARED: OnceLock<Result<GcsServer, String>> = OnceLock::new();
         SHARED
             .get_or_init(|| Held::start("fakegcs").map(|held| Self { held }).map_err(|error| format!("{error:#}")))
+            .as_ref()
+            .map_err(|error| anyhow!("{error}"))
+    }
+
+    /// gcp-storage-emulator: it knows how far an upload is and compares checksums, but ignores conditions. All tests of this binary
+    /// share it.
+    ///
+    /// # Errors
+    /// What the script said, when the server did not start.
+    pub fn emulator() -> Result<&'static Self> {
+        static SHARED: OnceLock<Result<GcsServer, String>> = OnceLock::new();
+        SHARED
+            .get_or_init(|| Held::start("gcpemulator").map(|held| Self { held }).map_err(|error| format!("{error:#}")))
             .as_ref()
             .map_err(|error| anyhow!("{error}"))
     }
@@ -91,15 +104,39 @@ impl GcsBucket {
         Ok(names)
     }
 
+    /// An object's bytes.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or has no such object.
+    pub fn get(&self, key: &str) -> Result<Vec<u8>> {
+        self.curl(&[], &format!("/{}/o/{}?alt=media", self.name, escaped(key)))
+    }
+
+    /// Stores an object, in place of one that is there.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub fn put(&self, key: &str, content: &[u8]) -> Result<()> {
+        let url = format!("{}/upload/storage/v1/b/{}/o?uploadType=media&name={}", self.url, self.name, escaped(key));
+        curl::run(&["--request", "POST", "--data-binary", "@-", &url], Some(content)).context(url).map(drop)
+    }
+
+    /// Deletes an object.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or has no such object.
+    pub fn delete(&self, key: &str) -> Result<()> {
+        self.curl(&["--request", "DELETE"], &format!("/{}/o/{}", self.name, escaped(key))).map(drop)
+    }
+
     fn curl(&self, arguments: &[&str], path: &str) -> Result<Vec<u8>> {
         let url = format!("{}/storage/v1/b{path}", self.url);
-        let mut curl = Command::new("curl");
-        curl.args(["--fail-with-body", "--silent", "--show-error", "--max-time", "60", "--noproxy", "*"]);
-        curl.args(["--header", "content-type: application/json"]).args(arguments).arg(&url);
-        let output =
-            curl.output().context("starting curl\nhint: Run scripts/setup test, which installs what is missing.")?;
-        let (error, body) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
-        ensure!(output.status.success(), "{url}: {} {body}", error.trim());
-        Ok(output.stdout)
+        let json = ["--header", "content-type: application/json"];
+        curl::run(&[&json, arguments, &[&url]].concat(), None).context(url)
     }
+}
+
+/// The keys of tests hold nothing else that a URL does not.
+fn escaped(key: &str) -> String {
+    key.replace('/', "%2F")
 }

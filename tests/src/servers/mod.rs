@@ -3,6 +3,7 @@
 //! A server goes when the test process goes, even by `kill -9`: its script waits for the end of a pipe that this process holds open.
 
 mod azure;
+mod curl;
 mod gcs;
 mod held;
 mod postgres;

@@ -1,9 +1,11 @@
 //! A store that is not there, or does not let us in.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 
 use vb_tests::leftovers::Stock;
+use vb_tests::place::Place;
+use vb_tests::servers::S3Server;
 
 use crate::{Case, PIPE, refused};
 
@@ -71,4 +73,29 @@ fn a_read_only_key_cannot_prune() {
     let prune = case.line("vb-prune --keep-last 1").envs(bucket.reader_variables()).run().unwrap().exited(3).unwrap();
     refused(&prune, "vb-prune", 3).unwrap();
     assert_eq!(case.stock.keys().unwrap(), before);
+}
+
+/// In a bucket with versions a server would hide a locked object behind a marker, and call that deleted.
+fn a_locked_backup_stays_whole(server: &S3Server) -> Result<()> {
+    let case = Case::new(Place::new()?, Stock::S3(server.create_locking_bucket("locked")?))?;
+    let full = PIPE.replace("--since @data/.last_backup", "");
+    case.line(&full).env("VB_LOCK_DAYS", "3").run()?.succeeded()?;
+    case.line(&full).run()?.succeeded()?;
+    let before: BTreeSet<String> = case.stock.keys()?;
+    ensure!(before.len() == 4, "{before:?}");
+    let prune = case.line("vb-prune --keep-last 1").run()?.exited(3)?;
+    let failed = refused(&prune, "vb-prune", 3)?;
+    ensure!(failed.to_string().contains("locked until"), "{failed}");
+    ensure!(case.stock.keys()? == before, "{:?}", case.stock.keys()?);
+    Ok(())
+}
+
+#[test]
+fn a_locked_backup_stays_whole_on_seaweedfs() {
+    a_locked_backup_stays_whole(S3Server::seaweedfs().unwrap()).unwrap();
+}
+
+#[test]
+fn a_locked_backup_stays_whole_on_moto() {
+    a_locked_backup_stays_whole(S3Server::moto().unwrap()).unwrap();
 }

@@ -12,9 +12,9 @@ use vb_tests::leftovers::{Stock, files, until, wait_for_processes};
 use vb_tests::pipeline::{Ended, Pipeline};
 use vb_tests::place::Place;
 use vb_tests::servers::{Database, Postgres};
+use vb_tests::tally::{Tally, rounds};
 use vb_tests::weather;
 
-use crate::tally::{Tally, rounds};
 use crate::{fill, no_temporary_files, the_records_are_swept};
 
 const STAGES: [&str; 3] = ["vb-get", "vb-compress", "vb-import"];
@@ -56,7 +56,7 @@ pub(crate) fn soak(name: &str, place: Place, stock: Stock) -> Result<()> {
     for _ in 0..rounds()? {
         soak.round()?;
     }
-    soak.tally.conclude(name, STAGES, &soak.chance)
+    soak.tally.conclude(name, &STAGES, 0.5, &soak.chance)
 }
 
 impl Soak {

@@ -1,5 +1,6 @@
 //! What every store must do, as checks that run against any of them: a provider's own test only says how to connect.
 
+mod large;
 mod listing;
 mod objects;
 mod uploads;
@@ -36,6 +37,22 @@ pub fn cases() -> Vec<Case> {
 }
 
 type Named = (&'static str, fn(&Place<'_>) -> Result<()>);
+
+/// What takes its time: parts and keys by the ten thousand. Nothing is cleared after these.
+#[must_use]
+pub fn large_cases() -> Vec<Case> {
+    large::CASES.iter().map(|(name, check)| Case { name, check: *check }).collect()
+}
+
+impl Case {
+    /// Checks it alone, below a folder that must be new.
+    ///
+    /// # Errors
+    /// What was seen instead.
+    pub fn check(&self, store: &dyn Store, folder: &str) -> Result<()> {
+        (self.check)(&Place { store, folder: folder.to_owned() })
+    }
+}
 
 /// Runs every case below `folder`, which must be new, and names all that fail. `each` hears of each case and its time.
 ///
