@@ -150,6 +150,26 @@ fn a_table_that_fails_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_lost_mark_is_found_in_the_store() {
+    let night = Night::on_disk().unwrap();
+    let flow =
+        |name: &str| night.flow(name).env("DELETES", "yes").env("BY", "xmin").run().unwrap().succeeded().unwrap();
+    flow("backup");
+    night.change().unwrap();
+    night.source.client().unwrap().batch_execute("DELETE FROM verification_scores WHERE id % 1000 = 7").unwrap();
+    fs::remove_file(night.place.path("data/.last_backup")).unwrap();
+    let run = flow("incremental");
+    assert!(run.stderr_text().contains("data/.last_backup was written anew for verification_"), "{run}");
+    let done = run.event("vb-export", "done").unwrap();
+    assert_eq!(
+        (&done["kind"], &done["by"], &done["deletes"]["dirty"]),
+        (&"incremental".into(), &"xmin".into(), &5.into())
+    );
+    night.flow("restore").env("DATABASE_URL", night.target.url()).run().unwrap().succeeded().unwrap();
+    assert_eq!(weather::digest(&night.target, TABLE).unwrap(), weather::digest(&night.source, TABLE).unwrap());
+}
+
+#[test]
 fn a_damaged_backup_is_neither_verified_nor_restored() {
     for night in [Night::on_disk().unwrap(), Night::on_s3().unwrap()] {
         night.flow("backup").run().unwrap().succeeded().unwrap();

@@ -140,6 +140,10 @@ fn continuation(
     if by == By::Xmin && *mark == Mark::of_time(mark.until) {
         return Err(no_time());
     }
+    // What overlaps is merged by the primary key, and a chain that nobody can restore is none.
+    if mark.id.is_some() && ground.table.description.primary_key.is_empty() {
+        return Err("the table has no primary key by which an increment could be merged".to_owned());
+    }
     let present = Present {
         source: &label.source,
         schema_sha256: label.schema_sha256.as_deref().unwrap_or_default(),

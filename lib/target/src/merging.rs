@@ -45,11 +45,8 @@ fn others<'sent>(existing: &'sent Existing, sent: &'sent [Sent]) -> impl Iterato
 pub(crate) fn by_conflict(home: &str, existing: &Existing, sent: &[Sent]) -> String {
     let assignments: Vec<String> =
         others(existing, sent).map(|name| format!("{0} = EXCLUDED.{0}", identifier(name))).collect();
-    let action = if assignments.is_empty() {
-        "NOTHING".to_owned()
-    } else {
-        format!("UPDATE SET {}", assignments.join(", "))
-    };
+    let action =
+        if assignments.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", assignments.join(", ")) };
     let (insert, key) = (insert(home, sent), list(existing.primary_key.iter().map(String::as_str)));
     format!("{insert} ON CONFLICT ({key}) DO {action}")
 }
@@ -64,7 +61,8 @@ pub(crate) fn by_deletion(home: &str, existing: &Existing, sent: &[Sent]) -> Opt
         return None;
     }
     let (only, same) = (existing.only(), same_key("known", "waiting", &existing.primary_key));
-    let (delete, insert) = (format!("DELETE FROM {only}{home} AS known USING {STAGING} AS waiting"), insert(home, sent));
+    let (delete, insert) =
+        (format!("DELETE FROM {only}{home} AS known USING {STAGING} AS waiting"), insert(home, sent));
     Some(format!("WITH gone AS ({delete} WHERE {same} RETURNING true) {insert} WHERE (SELECT count(*) FROM gone) >= 0"))
 }
 

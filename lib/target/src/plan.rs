@@ -97,7 +97,9 @@ pub(crate) fn of(request: &Request, files: &Files<'_>, target: &Target) -> Resul
     let mut plan = match (&target.existing, file.description()) {
         (Some(existing), _) => plan.into_existing(request, files, target, existing)?,
         (None, Some(description)) => plan.into_new(request, files, target, description)?,
-        (None, None) => return Err(Error::failure("planning the restore: there is no table and no description of one")),
+        (None, None) => {
+            return Err(Error::failure("planning the restore: there is no table and no description of one"));
+        }
     };
     let deleting = plan.deletion.iter_mut().flat_map(Deletion::loads_mut);
     plan.loads.iter_mut().chain(deleting).for_each(|load| load.selection.clone_from(&selection));

@@ -155,8 +155,7 @@ fn is_taken(code: &SqlState) -> bool {
 impl Restored {
     fn of(counts: Counts, verdict: Option<&Verdict>) -> Self {
         let Counts { read, sent: restored } = counts;
-        let (superseded, gone) =
-            verdict.map_or((0, 0), |verdict| (verdict.superseded.count(), verdict.gone.count()));
+        let (superseded, gone) = verdict.map_or((0, 0), |verdict| (verdict.superseded.count(), verdict.gone.count()));
         Self { read, restored, superseded, gone }
     }
 }

@@ -73,7 +73,7 @@ fn a_table_that_was_made_anew() {
         source.execute(change).unwrap();
         assert_eq!(source.full("--by xmin").unwrap(), "the table was rewritten or truncated", "{change}");
     }
-    let parts = "CREATE TABLE parted (id int, note text) PARTITION BY LIST (id); CREATE TABLE one PARTITION OF parted FOR VALUES IN (1);
+    let parts = "CREATE TABLE parted (id int PRIMARY KEY, note text) PARTITION BY LIST (id); CREATE TABLE one PARTITION OF parted FOR VALUES IN (1);
         CREATE TABLE two PARTITION OF parted FOR VALUES IN (2); INSERT INTO parted VALUES (1), (2)";
     let source = Source::alone("parted", parts).unwrap();
     source.full("").unwrap();
