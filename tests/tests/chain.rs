@@ -1,6 +1,5 @@
 //! A chain of backups from outside: `vb-get --chain | vb-import` against a real server, all of it in one transaction or nothing.
 
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use vb_tests::command::Run;
@@ -38,7 +37,9 @@ fn chain(definition: &str, changes: &[&str]) -> Result<Pair> {
 
 /// The main job's line.
 fn backup(pair: &Pair) -> Result<Value> {
-    pair.run("vb-export table notes --since @mark | vb-compress | vb-put --mark mark")?.succeeded()?.event("vb-put", "done")
+    pair.run("vb-export table notes --since @mark | vb-compress | vb-put --mark mark")?
+        .succeeded()?
+        .event("vb-put", "done")
 }
 
 fn restore(pair: &Pair, options: &str) -> Result<Run> {
@@ -77,12 +78,17 @@ fn into_an_empty_database() -> Result<()> {
     pair.same("SELECT last_value, is_called FROM notes_id_seq")?;
     assert_eq!((&done["created"], &done["schema"], &done["mode"]), (&true.into(), &"dump".into(), &"insert".into()));
     assert_eq!((&done["records_restored"], &done["records_deleted"]), (&101.into(), &0.into()));
-    let of = |field: &str| done["backups"].as_array().map(|all| all.iter().map(|one| one[field].clone()).collect::<Vec<_>>());
+    let of = |field: &str| {
+        done["backups"].as_array().map(|all| all.iter().map(|one| one[field].clone()).collect::<Vec<_>>())
+    };
     // Increments overlap, so that rows may come more often than they have changed; in the end each is there once.
     let sum = |field: &str| of(field).unwrap_or_default().iter().filter_map(Value::as_u64).sum::<u64>();
     assert_eq!((of("id").context("backups")?.len(), sum("records_restored")), (4, 101), "{done}");
     assert_eq!(sum("records_read"), sum("records_restored") + sum("superseded") + sum("gone"));
-    assert_eq!((of("kind").context("backups")?[0].clone(), done["records_read"].as_u64()), ("full".into(), Some(sum("records_read"))));
+    assert_eq!(
+        (of("kind").context("backups")?[0].clone(), done["records_read"].as_u64()),
+        ("full".into(), Some(sum("records_read")))
+    );
     Ok(())
 }
 

@@ -43,9 +43,9 @@ impl Source {
     fn execute(&self, sql: &str) -> Result<()> {
         // Each by itself: VACUUM runs in no transaction.
         let mut client = self.database.client()?;
-        sql.split(';').filter(|statement| !statement.trim().is_empty()).try_for_each(|statement| {
-            client.batch_execute(statement).with_context(|| statement.to_owned())
-        })
+        sql.split(';')
+            .filter(|statement| !statement.trim().is_empty())
+            .try_for_each(|statement| client.batch_execute(statement).with_context(|| statement.to_owned()))
     }
 
     fn line(&self, line: &str) -> Command {

@@ -19,7 +19,15 @@ pub(crate) fn label(chain: &[Stored]) -> Option<Label> {
     let records = chain.iter().map(|stored| stored.manifest.records).sum();
     let label = newest.label();
     // What would go on from it is incremental to the newest of its backups, not to the archive.
-    Some(Label { extension: "tar".to_owned(), kind: Kind::Full, base: None, since: None, continues: false, records, ..label })
+    Some(Label {
+        extension: "tar".to_owned(),
+        kind: Kind::Full,
+        base: None,
+        since: None,
+        continues: false,
+        records,
+        ..label
+    })
 }
 
 /// A member of the archive.

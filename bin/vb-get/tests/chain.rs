@@ -32,7 +32,8 @@ fn the_archive_unpacked_is_a_store() {
         let unpack = format!("rm -rf other; mkdir other; {line} | tar -x -C other; cd other && find w -type f | sort");
         let run = place.shell(&unpack).run().unwrap().succeeded().unwrap();
         let ids = chain[..count].iter().map(|manifest| &manifest.id);
-        let names: Vec<String> = ids.flat_map(|id| [format!("w/{id}.jsonl"), format!("w/{id}_metadata.json")]).collect();
+        let names: Vec<String> =
+            ids.flat_map(|id| [format!("w/{id}.jsonl"), format!("w/{id}_metadata.json")]).collect();
         assert_eq!(run.stdout_text().lines().collect::<Vec<_>>(), names, "{line}");
         for name in &names {
             let stored = fs::read(place.path("backups").join(name)).unwrap();
@@ -44,7 +45,10 @@ fn the_archive_unpacked_is_a_store() {
     }
     let order = place.shell("vb-get --latest --chain | tar -t").run().unwrap().succeeded().unwrap();
     let first: Vec<&str> = order.stdout_text().lines().take(3).collect();
-    assert_eq!(first, ["w/w_20261121_010000_metadata.json", "w/w_20261121_010000.jsonl", "w/w_20261121_020000_metadata.json"]);
+    assert_eq!(
+        first,
+        ["w/w_20261121_010000_metadata.json", "w/w_20261121_010000.jsonl", "w/w_20261121_020000_metadata.json"]
+    );
 }
 
 #[test]

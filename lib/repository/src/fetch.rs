@@ -53,8 +53,12 @@ pub fn fetch_objects<'all>(
         }
         let of_object = |object: &'all Object| ranges(object.size_bytes, range_bytes).map(move |range| (object, range));
         // Dropped at the end of this closure, which ends the workers before the scope waits for them.
-        let mut ahead =
-            Ahead { ranges: objects.clone().flat_map(of_object), jobs, waiting: VecDeque::new(), most: limits.parallel };
+        let mut ahead = Ahead {
+            ranges: objects.clone().flat_map(of_object),
+            jobs,
+            waiting: VecDeque::new(),
+            most: limits.parallel,
+        };
         objects.clone().try_for_each(|object| {
             let count = ranges(object.size_bytes, range_bytes).count();
             fetch_object(object, (0..count).map(|_| ahead.next()), sink)

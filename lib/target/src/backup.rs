@@ -97,7 +97,8 @@ fn proven(manifests: &[Manifest]) -> Result<Vec<&Manifest>> {
         return Err(Error::integrity("the archive holds no chain of backups").with_hint(HINT));
     };
     if let Some(second) = second {
-        let message = format!("{} does not belong to the chain of {}, and both are in the archive", second.id, first.id);
+        let message =
+            format!("{} does not belong to the chain of {}, and both are in the archive", second.id, first.id);
         return Err(Error::integrity(message).with_hint("Let the archive hold one chain, as vb-get --chain writes it."));
     }
     let chain = chain::resolve(manifests, &first.id)?;
@@ -162,7 +163,8 @@ impl<'manifest> Joined<'manifest> {
         let part = |object: &'manifest Object| {
             let broken = |why: String| Error::integrity(format!("reading {}: {why}", object.key)).with_hint(HINT);
             let member = archive.member(object.key.as_str());
-            let member = member.ok_or_else(|| broken("the manifest names it, but it is not in the archive".to_owned()))?;
+            let member =
+                member.ok_or_else(|| broken("the manifest names it, but it is not in the archive".to_owned()))?;
             let (found, named) = (member.content.length(), object.size_bytes);
             if found != named {
                 return Err(broken(format!("it has {found} bytes instead of {named}")));

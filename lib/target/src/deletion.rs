@@ -73,7 +73,9 @@ pub(crate) fn of(plan: &Plan, files: &Files<'_>, existing: &Existing, request: &
             Ok(Load::new(files.all.len() + number, key_of(file, &plan.key, existing)?, GONE, false))
         };
         return Ok(Some(Deletion::OfKeys {
-            waiting: format!("CREATE TEMPORARY TABLE vb_import_gone ON COMMIT DROP AS SELECT {names} FROM {home} WITH NO DATA"),
+            waiting: format!(
+                "CREATE TEMPORARY TABLE vb_import_gone ON COMMIT DROP AS SELECT {names} FROM {home} WITH NO DATA"
+            ),
             loads: files.all.iter().enumerate().map(load).collect::<Result<_>>()?,
             delete: format!(
                 "DELETE FROM {only}{home} AS known USING {GONE} AS gone WHERE {}",
@@ -84,7 +86,8 @@ pub(crate) fn of(plan: &Plan, files: &Files<'_>, existing: &Existing, request: &
     let mut conditions = Vec::new();
     if let (Some(range), Some(by)) = (&request.range, &plan.by) {
         let by = identifier(by);
-        conditions = vec![format!("{by} >= {}", timestamptz(range.start)), format!("{by} < {}", timestamptz(range.end))];
+        conditions =
+            vec![format!("{by} >= {}", timestamptz(range.start)), format!("{by} < {}", timestamptz(range.end))];
     }
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     let keys = expressions(hashed).join(", ");

@@ -22,14 +22,18 @@ impl<'backup> Files<'backup> {
     /// If there is none, or a list of deletes is damaged or contradicts another.
     pub(crate) fn of(backups: &'backup [Backup]) -> Result<Self> {
         let all: Vec<&ParquetFile> = backups.iter().map(|backup| &backup.file).collect();
-        let has_dump = |file: &&&ParquetFile| file.stored().is_some_and(vb_postgres::stored_schema::StoredSchema::has_dump);
+        let has_dump =
+            |file: &&&ParquetFile| file.stored().is_some_and(vb_postgres::stored_schema::StoredSchema::has_dump);
         let telling = all.iter().rev().find(has_dump).or(all.last()).copied();
         let telling = telling.ok_or_else(|| Error::failure("planning the restore: there is no file"))?;
         let mut hashed: Option<Vec<HashedColumn>> = None;
         for file in &all {
             let Some(deletes) = file.deletes()? else { continue };
             if hashed.as_ref().is_some_and(|known| *known != deletes.columns) {
-                return Err(Error::integrity(format!("reading {}: its list of deletes is about another key", file.name())));
+                return Err(Error::integrity(format!(
+                    "reading {}: its list of deletes is about another key",
+                    file.name()
+                )));
             }
             hashed = Some(deletes.columns);
         }
@@ -67,8 +71,13 @@ impl<'backup> Files<'backup> {
         let wanted = shape(self.telling)?;
         for file in &self.all {
             if shape(file)? != wanted {
-                let message = format!("the chain is broken: {} is not of the same table in the same shape as {}", file.name(), self.telling.name());
-                return Err(Error::integrity(message).with_hint("Nothing was changed. Restore an earlier backup, and make a full backup now."));
+                let message = format!(
+                    "the chain is broken: {} is not of the same table in the same shape as {}",
+                    file.name(),
+                    self.telling.name()
+                );
+                return Err(Error::integrity(message)
+                    .with_hint("Nothing was changed. Restore an earlier backup, and make a full backup now."));
             }
         }
         Ok(())
@@ -80,7 +89,15 @@ type Shape<'file> = (&'file str, &'file str, Vec<(&'file str, &'file str)>, &'fi
 
 fn shape(file: &ParquetFile) -> Result<Shape<'_>> {
     let Some(TableDescription { schema, table, columns, primary_key, .. }) = file.description() else {
-        return Err(Error::integrity(format!("the chain is broken: {} does not say of which table it is", file.name())));
+        return Err(Error::integrity(format!(
+            "the chain is broken: {} does not say of which table it is",
+            file.name()
+        )));
     };
-    Ok((schema, table, columns.iter().map(|column| (column.name.as_str(), column.type_name.as_str())).collect(), primary_key))
+    Ok((
+        schema,
+        table,
+        columns.iter().map(|column| (column.name.as_str(), column.type_name.as_str())).collect(),
+        primary_key,
+    ))
 }

@@ -32,7 +32,9 @@ pub(crate) fn delete(client: &mut Client, plan: &Plan, files: &Files<'_>, verdic
             delete
         }
         Some(Deletion::ByList { before, keys, copy, delete }) => {
-            let Some(deletes) = files.telling.deletes()?.filter(|deletes| !deletes.dirty.is_empty()) else { return Ok(0) };
+            let Some(deletes) = files.telling.deletes()?.filter(|deletes| !deletes.dirty.is_empty()) else {
+                return Ok(0);
+            };
             for statement in before {
                 client.batch_execute(statement).map_err(|cause| refused(&step, cause))?;
             }

@@ -48,7 +48,9 @@ impl<'backup> Keys<'backup> {
 
 /// How the values of a key's column become the bytes that the source has hashed: those of COPY BINARY, or those of its text.
 fn form(files: &Files<'_>, name: &str, column_type: &ColumnType, text: Option<bool>) -> Result<ColumnType> {
-    let printed = |file: &&ParquetFile| file.description().and_then(|table| table.column(name)).is_some_and(|column| column.printed);
+    let printed = |file: &&ParquetFile| {
+        file.description().and_then(|table| table.column(name)).is_some_and(|column| column.printed)
+    };
     let (all, any) = (files.all.iter().all(|file| printed(file)), files.all.iter().any(|file| printed(file)));
     let is_text = matches!(column_type, ColumnType::Printed(_) | ColumnType::Scalar(Scalar::Text));
     match text {
@@ -58,7 +60,9 @@ fn form(files: &Files<'_>, name: &str, column_type: &ColumnType, text: Option<bo
         Some(true) if is_text && !any => Ok(ColumnType::Scalar(Scalar::Text)),
         Some(false) | None if !any => Ok(column_type.clone()),
         _ => Err(Error::usage(format!("the key's column {name:?} is of a type whose values cannot be compared here"))
-            .with_hint("Nothing was changed. Restore the chain's backups one after the other: vb-ls --chain names them.")),
+            .with_hint(
+                "Nothing was changed. Restore the chain's backups one after the other: vb-ls --chain names them.",
+            )),
     }
 }
 

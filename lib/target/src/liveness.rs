@@ -174,7 +174,7 @@ mod tests {
     fn the_newest_version_lives_unless_it_is_gone() {
         let chain = Made(vec![
             (vec![1, 2, 3, 4, 5, 6], None),
-            (vec![2, 3, 7], None),              // two changes and an insert
+            (vec![2, 3, 7], None),                // two changes and an insert
             (vec![8], Some(vec![1, 2, 5, 6, 8])), // 3, 4 and 7 are gone
             (vec![4], Some(vec![1, 4, 5, 6, 8])), // 4 is back, 2 is gone
         ]);

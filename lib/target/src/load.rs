@@ -74,7 +74,11 @@ pub(crate) fn names(sent: &[Sent]) -> String {
 
 /// A COPY of these columns.
 pub(crate) fn copy_into(table: &str, sent: &[Sent], options: &str) -> String {
-    if sent.is_empty() { format!("COPY {table} FROM STDIN {options}") } else { format!("COPY {table} ({}) FROM STDIN {options}", names(sent)) }
+    if sent.is_empty() {
+        format!("COPY {table} FROM STDIN {options}")
+    } else {
+        format!("COPY {table} ({}) FROM STDIN {options}", names(sent))
+    }
 }
 
 /// `SELECT` of these columns.

@@ -3,11 +3,11 @@
 use crate::window::Window;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::arrow::ProjectionMask;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, RowGroupMetaData};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -133,7 +133,8 @@ impl ParquetFile {
             return Ok(None);
         }
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = contained(|| ArrowReaderMetadata::load(&self.file, options)).map_err(|cause| self.broken(&cause))?;
+        let metadata =
+            contained(|| ArrowReaderMetadata::load(&self.file, options)).map_err(|cause| self.broken(&cause))?;
         text_of(metadata.metadata().file_metadata(), keys::METADATA_KEY).map(Deletes::parse).transpose()
     }
 

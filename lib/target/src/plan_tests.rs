@@ -100,7 +100,14 @@ fn a_chain_is_sent_file_by_file_and_merged_once() {
     assert!(made.loads.iter().all(|load| load.copy.ends_with("FREEZE)")));
     let merged = chain(&Request::default(), Some(existing(true)), true);
     assert!(merged.loads.iter().all(|load| load.destination == merging::STAGING));
-    let order = ["CREATE TEMPORARY TABLE pg_temp.vb_import_rows", "COPY pg_temp.vb_import_rows", "COPY pg_temp.vb_import_gone", "DELETE FROM", "ON CONFLICT"];
+    let order = [
+        "CREATE TEMPORARY TABLE pg_temp.vb_import_rows",
+        "COPY pg_temp.vb_import_rows",
+        "COPY pg_temp.vb_import_gone",
+        "DELETE FROM \"public\"",
+        "DELETE FROM pg_temp",
+        "ON CONFLICT",
+    ];
     let statements = merged.statements();
     let places = order.map(|words| statements.iter().position(|statement| statement.contains(words)));
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{statements:#?}");
@@ -110,7 +117,9 @@ fn a_chain_is_sent_file_by_file_and_merged_once() {
 
 #[test]
 fn a_chain_needs_a_key() {
-    let keyless = file(Some(r#"{"schema":"public","table":"t","columns":[{"name":"id","type":"bigint"},{"name":"body","type":"text"}]}"#));
+    let keyless = file(Some(
+        r#"{"schema":"public","table":"t","columns":[{"name":"id","type":"bigint"},{"name":"body","type":"text"}]}"#,
+    ));
     let files = Files { all: vec![&keyless, &keyless], telling: &keyless, hashed: None };
     let error = super::of(&Request::default(), &files, &target(None)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
@@ -122,7 +131,8 @@ fn an_incremental_alone_looks_at_the_tables_keys() {
     let hashed = vec![HashedColumn { name: "id".to_owned(), text: true }];
     let files = Files { all: vec![&file], telling: &file, hashed: Some(hashed) };
     let plan = super::of(&Request::default(), &files, &target(Some(existing(true)))).unwrap();
-    let keys = "COPY (SELECT tableoid, ctid, \"id\"::pg_catalog.bpchar FROM \"public\".\"t\") TO STDOUT (FORMAT binary)";
+    let keys =
+        "COPY (SELECT tableoid, ctid, \"id\"::pg_catalog.bpchar FROM \"public\".\"t\") TO STDOUT (FORMAT binary)";
     assert!(plan.statements().contains(&keys), "{:#?}", plan.statements());
 }
 

@@ -1,8 +1,8 @@
 //! Rows of some days only: chosen by the values of a time column before they are sent.
 
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMicrosecondType;
-use arrow_array::Array;
 use arrow_schema::{DataType, Schema, TimeUnit};
 use std::ops::Range;
 use vb_core::time::Instant;

@@ -76,7 +76,10 @@ fn a_member_that_is_not_what_its_manifest_says() -> Result<()> {
     let pair = kept()?;
     let ids = ids(&pair)?;
     // A whole gzip with its seal, of the same table, but another day's.
-    let swap = format!("mkdir other && tar -xf chain.tar -C other && cp other/notes/{}.parquet.gz other/notes/{}.parquet.gz", ids[1], ids[2]);
+    let swap = format!(
+        "mkdir other && tar -xf chain.tar -C other && cp other/notes/{}.parquet.gz other/notes/{}.parquet.gz",
+        ids[1], ids[2]
+    );
     pair.run(&format!("{swap} && tar -c -C other notes >chain.tar"))?.succeeded()?;
     refused(&pair, "vb-import chain.tar", &ids[2])
 }
@@ -111,9 +114,12 @@ fn a_backup_of_another_table_smuggled_in() -> Result<()> {
 #[test]
 fn a_killed_pipe() -> Result<()> {
     let pair = kept()?;
-    pair.source.client()?.batch_execute("INSERT INTO notes (name, body) SELECT 'n' || n, md5(n::text) FROM generate_series(101, 100000) n")?;
+    pair.source.client()?.batch_execute(
+        "INSERT INTO notes (name, body) SELECT 'n' || n, md5(n::text) FROM generate_series(101, 100000) n",
+    )?;
     backup(&pair)?;
-    let line = "( vb-get --latest --chain & pid=$!; until grep -q '^wchar: [0-9]\\{5,\\}' /proc/$pid/io; do sleep 0.01; done
+    let line =
+        "( vb-get --latest --chain & pid=$!; until grep -q '^wchar: [0-9]\\{5,\\}' /proc/$pid/io; do sleep 0.01; done
         kill -9 $pid; wait; : >killed ) | ( until [ -e killed ]; do sleep 0.01; done; vb-import )";
     refused(&pair, line, "died after")?;
     assert_eq!(fs::read_dir(pair.place.run_dir())?.count(), 0);

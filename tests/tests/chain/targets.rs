@@ -26,8 +26,11 @@ fn from_its_description_alone() -> Result<()> {
 fn with_rows(changes: &[&str], more: &str) -> Result<Pair> {
     let pair = chain(NOTES, changes)?;
     pair.run("vb-get --latest --kind full | vb-compress -d | vb-import")?.succeeded()?;
-    set_target(&pair, "UPDATE notes SET body = 'mine' WHERE id = 50; DELETE FROM notes WHERE id BETWEEN 60 AND 65;
-        INSERT INTO notes (id, name, body, updated_at) VALUES (900, 'mine', 'mine', now())")?;
+    set_target(
+        &pair,
+        "UPDATE notes SET body = 'mine' WHERE id = 50; DELETE FROM notes WHERE id BETWEEN 60 AND 65;
+        INSERT INTO notes (id, name, body, updated_at) VALUES (900, 'mine', 'mine', now())",
+    )?;
     set_target(&pair, more)?;
     Ok(pair)
 }
@@ -78,7 +81,8 @@ fn rows_trade_unique_values() -> Result<()> {
 
 #[test]
 fn a_foreign_key_that_acts_is_never_set_off() -> Result<()> {
-    let child = "CREATE TABLE child (note bigint REFERENCES notes ON DELETE CASCADE); INSERT INTO child SELECT id FROM notes";
+    let child =
+        "CREATE TABLE child (note bigint REFERENCES notes ON DELETE CASCADE); INSERT INTO child SELECT id FROM notes";
     let pair = with_rows(&CHANGES[..2], child)?;
     restored(&pair, "--disable-triggers")?;
     same_but_mine(&pair)?;
@@ -96,7 +100,8 @@ fn a_foreign_key_that_acts_is_never_set_off() -> Result<()> {
 
 #[test]
 fn columns_of_the_tables_own_keep_their_values() -> Result<()> {
-    let pair = with_rows(&CHANGES[..2], "ALTER TABLE notes ADD own text DEFAULT 'default'; UPDATE notes SET own = 'kept'")?;
+    let pair =
+        with_rows(&CHANGES[..2], "ALTER TABLE notes ADD own text DEFAULT 'default'; UPDATE notes SET own = 'kept'")?;
     restored(&pair, "--disable-triggers")?;
     let own = target(&pair, "SELECT own, count(*) FROM notes GROUP BY 1")?;
     // 101 rows of the source, of which one is new and six were missing, and one of the table's own.
@@ -106,7 +111,10 @@ fn columns_of_the_tables_own_keep_their_values() -> Result<()> {
 
 #[test]
 fn a_chain_without_a_key_is_refused() -> Result<()> {
-    let pair = chain("CREATE TABLE notes (id int, updated_at timestamptz DEFAULT now()); INSERT INTO notes VALUES (1)", &["INSERT INTO notes VALUES (2)"])?;
+    let pair = chain(
+        "CREATE TABLE notes (id int, updated_at timestamptz DEFAULT now()); INSERT INTO notes VALUES (1)",
+        &["INSERT INTO notes VALUES (2)"],
+    )?;
     let run = restore(&pair, "")?.exited(2)?;
     assert!(run.stderr_text().contains("no primary key"), "{run}");
     Ok(())
