@@ -66,6 +66,7 @@ impl Command for Arguments {
             session.warn(warning);
         }
         let (records, deleted) = (loaded.records_restored(), loaded.records_deleted);
+        fields["records_unchanged"] = loaded.records_unchanged.into();
         let identity = loaded.identity.clone();
         fields["backups"] = names.iter().zip(&loaded.backups).filter_map(|(name, came)| name.restored(came)).collect();
         {

@@ -34,7 +34,9 @@ pub struct Plan {
     pub loads: Vec<Load>,
     /// How rows go that the backups say are gone.
     pub(crate) deletion: Option<Deletion>,
-    /// What follows where rows were sent to wait. An upsert's merge reports as many rows as were sent.
+    /// Where rows wait to be merged, takes those away that the table has as they are.
+    pub(crate) unchanged: Option<String>,
+    /// Merges the others, and reports how many they are.
     pub merge: Option<String>,
     /// The same by another way, for rows that have to trade unique values with each other.
     pub(crate) merge_otherwise: Option<String>,
@@ -82,6 +84,7 @@ pub(crate) fn of(request: &Request, files: &Files<'_>, target: &Target) -> Resul
         before: if target.existing.is_none() { create_types(target, file) } else { Vec::new() },
         loads: Vec::new(),
         deletion: None,
+        unchanged: None,
         merge: None,
         merge_otherwise: None,
         after: Vec::new(),
@@ -128,7 +131,7 @@ impl Plan {
         let deletion = self.deletion.iter().flat_map(Deletion::statements);
         let after = self.after.iter().chain(self.optional.iter().map(|optional| &optional.statement));
         let before = self.before.iter().chain(loads).chain(deletion);
-        before.chain(&self.merge).chain(after).map(String::as_str).collect()
+        before.chain(&self.unchanged).chain(&self.merge).chain(after).map(String::as_str).collect()
     }
 
     fn into_new(
@@ -223,6 +226,7 @@ impl Plan {
         }
         merging::check(&self.table, existing, sent)?;
         self.before.push(merging::staging(&self.home, sent));
+        self.unchanged = Some(merging::unchanged(&self.home, existing, sent));
         self.merge = Some(merging::by_conflict(&self.home, existing, sent));
         self.merge_otherwise = merging::by_deletion(&self.home, existing, sent);
         Ok(())

@@ -104,7 +104,8 @@ fn a_chain_is_sent_file_by_file_and_merged_once() {
         "CREATE TEMPORARY TABLE pg_temp.vb_import_rows",
         "COPY pg_temp.vb_import_rows",
         "COPY pg_temp.vb_import_gone",
-        "DELETE FROM",
+        "DELETE FROM \"public\"",
+        "DELETE FROM pg_temp",
         "ON CONFLICT",
     ];
     let statements = merged.statements();

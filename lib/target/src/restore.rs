@@ -34,6 +34,8 @@ pub struct Loaded {
     pub backups: Vec<Restored>,
     /// The rows that were deleted because the source no longer had them, where the table had rows before.
     pub records_deleted: u64,
+    /// The rows among those restored that the table had as they are.
+    pub records_unchanged: u64,
     /// What of the schema could not be made here.
     pub left_out: Vec<LeftOut>,
     /// What people should know.
@@ -93,7 +95,7 @@ impl Restore {
         };
         let counts = send(&mut client, &plan, &files, &verdicts, passed)?;
         let records_deleted = gone::delete(&mut client, &plan, &files, &verdicts)?;
-        merge(&mut client, &plan, counts.iter().map(|counts| counts.sent).sum(), &step)?;
+        let records_unchanged = merge(&mut client, &plan, counts.iter().map(|counts| counts.sent).sum(), &step)?;
         for statement in &plan.after {
             client.batch_execute(statement).map_err(|cause| refused(&step, cause))?;
         }
@@ -104,7 +106,15 @@ impl Restore {
         let warnings = sequences::advance(&mut client, &plan)?;
         let identity = oracle::check(&mut client, &plan, &files)?;
         let backups = counts.iter().enumerate().map(|(place, counts)| Restored::of(*counts, verdicts.get(place)));
-        Ok(Loaded { client, backups: backups.collect(), records_deleted, left_out, warnings, identity })
+        Ok(Loaded {
+            client,
+            backups: backups.collect(),
+            records_deleted,
+            records_unchanged,
+            left_out,
+            warnings,
+            identity,
+        })
     }
 }
 
@@ -124,9 +134,12 @@ fn send(
     files.all.iter().copied().zip(&plan.loads).enumerate().map(send).collect()
 }
 
-/// Rows that waited are merged. Where they trade unique values, which an update of one after the other cannot, by another way.
-fn merge(client: &mut Client, plan: &Plan, sent: u64, step: &str) -> Result<()> {
-    let Some(merge) = &plan.merge else { return Ok(()) };
+/// Rows that waited are merged, but for those that the table has as they are, which are counted. Where rows trade unique values,
+/// which an update of one after the other cannot, by another way.
+fn merge(client: &mut Client, plan: &Plan, sent: u64, step: &str) -> Result<u64> {
+    let Some(merge) = &plan.merge else { return Ok(0) };
+    let unchanged = plan.unchanged.as_ref().map(|statement| client.execute(statement, &[])).transpose();
+    let unchanged = unchanged.map_err(|cause| refused(step, cause))?.unwrap_or_default();
     let merged = match &plan.merge_otherwise {
         None => client.execute(merge, &[]),
         Some(otherwise) => {
@@ -141,11 +154,12 @@ fn merge(client: &mut Client, plan: &Plan, sent: u64, step: &str) -> Result<()> 
         }
     };
     let merged = merged.map_err(|cause| refused(step, cause))?;
-    // A table that is all key has nothing to update, so that known rows are not counted.
-    if merged != sent && !merge.ends_with("NOTHING") {
-        return Err(Error::integrity(format!("{step}: {sent} rows were sent, but {merged} were merged")));
+    if merged + unchanged != sent {
+        return Err(Error::integrity(format!(
+            "{step}: {sent} rows were sent, but {merged} were merged and {unchanged} were there"
+        )));
     }
-    Ok(())
+    Ok(unchanged)
 }
 
 fn is_taken(code: &SqlState) -> bool {

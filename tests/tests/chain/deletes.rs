@@ -60,14 +60,20 @@ fn with_rows(changes: &[&str], more: &str) -> Result<Pair> {
 
 #[test]
 fn go_from_a_table_that_has_rows_and_no_others_do() -> Result<()> {
-    let pair = with_rows(&CHANGES, "CREATE TABLE child (mood mood, code code, number numeric, FOREIGN KEY (mood, code, number) REFERENCES keyed);
-        INSERT INTO child SELECT mood, code, number FROM keyed WHERE number > 1000")?;
+    let pair = with_rows(
+        &CHANGES,
+        "CREATE TABLE child (mood mood, code code, number numeric, FOREIGN KEY (mood, code, number) REFERENCES keyed);
+        INSERT INTO child SELECT mood, code, number FROM keyed WHERE number > 1000",
+    )?;
     let done = restored(&pair, "")?;
     assert_eq!((&done["mode"], &done["records_deleted"]), (&"upsert".into(), &(30 + 2 + 1 + 10).into()), "{done}");
     assert_eq!(target(&pair, "SELECT * FROM keyed WHERE code <> 'mine'")?, Pair::rows(&pair.source, ALL)?);
     assert_eq!(target(&pair, "SELECT count(*) FROM keyed WHERE code = 'mine'")?, ["(300)"]);
     // What points at a row that must go keeps all as it was.
-    set_target(&pair, "DELETE FROM keyed WHERE code = 'mine'; INSERT INTO keyed VALUES ('glad', 'c301', 301, 'here', now()); INSERT INTO child VALUES ('glad', 'c301', 301)")?;
+    set_target(
+        &pair,
+        "DELETE FROM keyed WHERE code = 'mine'; INSERT INTO keyed VALUES ('glad', 'c301', 301, 'here', now()); INSERT INTO child VALUES ('glad', 'c301', 301)",
+    )?;
     let before = target(&pair, ALL)?;
     let run = restore(&pair, "")?.exited(5)?;
     assert!(run.stderr_text().contains("child"), "{run}");
@@ -95,7 +101,8 @@ fn of_each_incremental_alone() -> Result<()> {
     let pair = chain(KEYED, &CHANGES)?;
     let mut deleted = Vec::new();
     for id in super::ids(&pair)? {
-        let done = pair.run(&format!("vb-get {id} | vb-compress -d | vb-import"))?.succeeded()?.event("vb-import", "done")?;
+        let done =
+            pair.run(&format!("vb-get {id} | vb-compress -d | vb-import"))?.succeeded()?.event("vb-import", "done")?;
         deleted.push(done["records_deleted"].as_u64());
     }
     assert_eq!(deleted, [0, 30, 2, 12, 1].map(Some));
@@ -114,7 +121,9 @@ fn by_keys_of_other_types() -> Result<()> {
         ("text COLLATE \"C\"", "'ü'", "''", "'😀'"),
         ("double precision", "'NaN'", "0", "1e-300"),
     ] {
-        let definition = format!("CREATE TABLE keyed (id {column} PRIMARY KEY, note text); INSERT INTO keyed VALUES ({first}, 'a'), ({second}, 'b')");
+        let definition = format!(
+            "CREATE TABLE keyed (id {column} PRIMARY KEY, note text); INSERT INTO keyed VALUES ({first}, 'a'), ({second}, 'b')"
+        );
         let swap = format!("DELETE FROM keyed WHERE note = 'a'; INSERT INTO keyed VALUES ({third}, 'c')");
         let pair = chain(&definition, &[&swap, "UPDATE keyed SET note = 'd' WHERE note = 'b'"])?;
         restored(&pair, "")?;
@@ -130,7 +139,10 @@ fn by_keys_that_cannot_be_compared_are_refused() -> Result<()> {
         INSERT INTO keyed SELECT ROW(n, n)::pair, 'a' FROM generate_series(1, 9) n";
     let pair = chain(definition, &["DELETE FROM keyed WHERE (id).a = 3"])?;
     let run = restore(&pair, "")?.exited(2)?;
-    assert!(run.stderr_text().contains("cannot be compared here") && run.stderr_text().contains("one after the other"), "{run}");
+    assert!(
+        run.stderr_text().contains("cannot be compared here") && run.stderr_text().contains("one after the other"),
+        "{run}"
+    );
     assert_eq!(target(&pair, "SELECT to_regclass('keyed')")?, ["()"]);
     for id in super::ids(&pair)? {
         pair.run(&format!("vb-get {id} | vb-compress -d | vb-import"))?.succeeded()?;
