@@ -57,7 +57,11 @@ fn text_of(database: &Database) -> Result<String> {
     let output = std::process::Command::new(program).envs(database.variables()).output().context("starting pg_dump")?;
     ensure!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout)?;
-    Ok(text.lines().filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict")).collect::<Vec<_>>().join("\n"))
+    Ok(text
+        .lines()
+        .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
+        .collect::<Vec<_>>()
+        .join("\n"))
 }
 
 fn same_text(one: &Database, other: &Database) -> Result<()> {
@@ -71,7 +75,11 @@ fn same_text(one: &Database, other: &Database) -> Result<()> {
 fn programs_of(major: u32) -> Result<PathBuf> {
     let home = std::env::var_os("HOME").context("there is no HOME")?;
     let folder = Path::new(&home).join(format!(".cache/vb/postgres/{major}/bin"));
-    ensure!(folder.join("pg_restore").is_file(), "no pg_restore in {}\nhint: Run scripts/setup test.", folder.display());
+    ensure!(
+        folder.join("pg_restore").is_file(),
+        "no pg_restore in {}\nhint: Run scripts/setup test.",
+        folder.display()
+    );
     Ok(folder)
 }
 
@@ -79,7 +87,8 @@ fn programs_of(major: u32) -> Result<PathBuf> {
 fn every_table_as_parquet_comes_back_as_it_was() {
     for (export, import) in [("", ""), ("--jobs 3 --row-hash", "--jobs 2"), ("--row-hash", "--jobs 1")] {
         let rental = Rental::new().unwrap();
-        let line = format!("vb-export dump --format parquet {export} | vb-compress | vb-compress -d | vb-import {import}");
+        let line =
+            format!("vb-export dump --format parquet {export} | vb-compress | vb-compress -d | vb-import {import}");
         let run = rental.run(&line).unwrap().succeeded().unwrap();
         same_text(&rental.source, &rental.target).unwrap();
         let (dumped, restored) = (run.event("vb-export", "done").unwrap(), run.event("vb-import", "done").unwrap());

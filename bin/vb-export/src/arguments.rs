@@ -1,5 +1,7 @@
 //! The command line, and what it asks for.
 
+mod dump;
+
 use crate::shard;
 use crate::sidecar::Sidecar;
 use crate::snapshot::Holding;
@@ -13,7 +15,6 @@ use vb_core::{Error, Result, naming, watermark};
 use vb_format::Compression;
 use vb_pipe::{CommonArguments, EXIT_CODES};
 use vb_postgres::snapshot::Token;
-use vb_source::dump::DumpRequest;
 use vb_source::{Format, Request, Selection, TablePart};
 
 const EXAMPLES: &str = "\
@@ -223,36 +224,6 @@ impl Arguments {
         self.part.deletes.then(|| Sidecar::beside(Path::new(path)))
     }
 
-    /// What is asked for of a whole database, if that is; and whether as Parquet.
-    ///
-    /// # Errors
-    /// A usage error for options that are for tables, and for settings that mean nothing.
-    pub(crate) fn dump(&self, environment: &Environment, now: Instant) -> Result<Option<(DumpRequest, bool)>> {
-        let Some(Source::Dump) = &self.source else { return Ok(None) };
-        self.part.refuse_for_dump()?;
-        let compression = match (self.form.format, self.form.format()) {
-            (None | Some(FormatName::Custom), _) if self.form.compression != CompressionName::None => {
-                return Err(Error::usage("--compression is for Parquet only").with_hint("Pipe the stream through vb-compress."));
-            }
-            (None | Some(FormatName::Custom), _) => None,
-            (_, Ok(Format::Parquet(compression))) => Some(compression),
-            _ => return Err(Error::usage("a database is dumped as custom or as parquet")),
-        };
-        if compression.is_none() && (self.speed.row_hash || self.speed.jobs.is_some_and(|jobs| jobs > 1)) {
-            return Err(Error::usage("--jobs and --row-hash are for --format parquet")
-                .with_hint("pg_dump writes its archive over one connection, and hashes nothing."));
-        }
-        let request = DumpRequest {
-            set: self.set(environment)?,
-            jobs: self.speed.jobs(environment)?,
-            row_hash: self.speed.row_hash || environment.get(variables::VB_ROW_HASH) == Some("yes"),
-            lock_wait: self.lock_wait(environment, now)?,
-            compression: compression.unwrap_or_default(),
-            pg_dump: environment.get(variables::VB_PG_DUMP).map(PathBuf::from),
-        };
-        Ok(Some((request, compression.is_some())))
-    }
-
     fn set(&self, environment: &Environment) -> Result<Option<String>> {
         let set = self.form.set.clone().or_else(|| environment.get(variables::VB_SET).map(str::to_owned));
         set.iter().try_for_each(|set| naming::check_set(set))?;
@@ -303,17 +274,6 @@ impl Part {
         }
         Err(Error::usage("--since, --until, --range, --where, --by, --deletes, --shard and --only are for tables")
             .with_hint("Write the condition into the query."))
-    }
-
-    /// All of a database, as it is: what chooses rows is for tables.
-    fn refuse_for_dump(&self) -> Result<()> {
-        let given = [&self.since, &self.until, &self.range, &self.condition, &self.by, &self.shard, &self.snapshot];
-        let flagged = self.only || self.enable_row_security || self.deletes || self.full;
-        if given.iter().all(|option| option.is_none()) && !flagged {
-            return Ok(());
-        }
-        Err(Error::usage("options that choose rows are for tables, not for a whole database")
-            .with_hint("Leave them out, or export the table with vb-export table."))
     }
 
     fn of_table(

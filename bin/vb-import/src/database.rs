@@ -145,7 +145,8 @@ impl Restore<'_> {
         let Restored { tables, warnings } = restored;
         warnings.iter().for_each(|warning| session.warn(warning));
         for table in &tables {
-            let fields = json!({ "table": table.table, "records_restored": table.records, "identical": table.identical });
+            let fields =
+                json!({ "table": table.table, "records_restored": table.records, "identical": table.identical });
             session.event("table", &fields)?;
             session.explain(&format!("{}: {} records", table.table, table.records));
         }

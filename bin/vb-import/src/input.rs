@@ -113,8 +113,9 @@ fn archive(window: &Window, name: &str) -> Result<Contents> {
     if backup::is_chain(&archive) {
         return backup::of_chain(&archive, &std::env::temp_dir()).map(Contents::Chain);
     }
-    Err(Error::usage(format!("{name} is an archive, but not one of backups"))
-        .with_hint("vb-import reads the archives that vb-get --chain and vb-export dump write; tar -x unpacks any other."))
+    Err(Error::usage(format!("{name} is an archive, but not one of backups")).with_hint(
+        "vb-import reads the archives that vb-get --chain and vb-export dump write; tar -x unpacks any other.",
+    ))
 }
 
 fn is_regular(path: &Path) -> bool {

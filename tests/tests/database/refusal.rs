@@ -18,7 +18,8 @@ fn a_pg_dump_that_dies_leaves_no_backup() {
         let rental = Rental::new().unwrap();
         fs::write(rental.place.path("pg_dump"), format!("{DYING}{end}\n")).unwrap();
         rental.run("chmod +x pg_dump").unwrap().succeeded().unwrap();
-        let line = "VB_PG_DUMP=$PWD/pg_dump vb-export dump | vb-compress | vb-put".replace("vb-export", "DATABASE_URL=$SOURCE vb-export");
+        let line = "VB_PG_DUMP=$PWD/pg_dump vb-export dump | vb-compress | vb-put"
+            .replace("vb-export", "DATABASE_URL=$SOURCE vb-export");
         let run = rental.place.shell(&line).env("SOURCE", rental.source.url());
         let store = rental.place.path("backups");
         let run = run.env("VB_STORE", format!("file://{}", store.display())).run().unwrap().exited(6).unwrap();

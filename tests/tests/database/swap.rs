@@ -50,7 +50,8 @@ impl Accident {
     fn beside(&self) -> Result<BTreeSet<String>> {
         let rows = self.rental.target.client()?.query("SELECT datname::text FROM pg_database", &[])?;
         let names = rows.iter().map(|row| row.get::<_, String>(0));
-        let ending = |name: String| Some(name.strip_prefix(&self.name)?.strip_prefix('_')?.split('_').next()?.to_owned());
+        let ending =
+            |name: String| Some(name.strip_prefix(&self.name)?.strip_prefix('_')?.split('_').next()?.to_owned());
         Ok(names.filter_map(ending).filter(|word| ["restore", "before"].contains(&word.as_str())).collect())
     }
 
@@ -144,7 +145,15 @@ fn a_check_that_fails_leaves_the_live_database_alone() {
     accident.rental.run("vb-get --latest | vb-compress -d >tar").unwrap().succeeded().unwrap();
     refusal::falsify(&accident.rental.place.path("tar"));
     let line = "DATABASE_URL=$SOURCE vb-import-it tar --swap".replace("vb-import-it", "\"$(command -v vb-import)\"");
-    let run = accident.rental.place.shell(&line).env("SOURCE", accident.rental.source.url()).run().unwrap().exited(6).unwrap();
+    let run = accident
+        .rental
+        .place
+        .shell(&line)
+        .env("SOURCE", accident.rental.source.url())
+        .run()
+        .unwrap()
+        .exited(6)
+        .unwrap();
     assert!(run.stderr_text().contains("not what they were"), "{run}");
     assert!(accident.is_as_it_was().unwrap() && accident.beside().unwrap().is_empty(), "{run}");
 }

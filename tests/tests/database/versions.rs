@@ -10,7 +10,8 @@ fn a_setting_that_only_newer_servers_know_is_no_error() {
     let newer = programs_of(18).unwrap();
     let rental = Rental::new().unwrap();
     let line = "vb-export dump -o custom; vb-import custom";
-    let run = rental.shell(line).env("VB_PG_DUMP", newer.join("pg_dump")).env("VB_PG_RESTORE", newer.join("pg_restore"));
+    let run =
+        rental.shell(line).env("VB_PG_DUMP", newer.join("pg_dump")).env("VB_PG_RESTORE", newer.join("pg_restore"));
     let run = run.run().unwrap().succeeded().unwrap();
     let done = run.event("vb-import", "done").unwrap();
     assert_eq!((&done["one_transaction"], &done["ignored"]), (&false.into(), &serde_json::json!([])), "{done}");
@@ -26,7 +27,13 @@ fn a_setting_that_only_newer_servers_know_is_no_error() {
 fn what_pg_restore_ignores_is_named() {
     let newer = programs_of(18).unwrap();
     let rental = Rental::new().unwrap();
-    rental.shell("vb-export dump -o custom").env("VB_PG_DUMP", newer.join("pg_dump")).run().unwrap().succeeded().unwrap();
+    rental
+        .shell("vb-export dump -o custom")
+        .env("VB_PG_DUMP", newer.join("pg_dump"))
+        .run()
+        .unwrap()
+        .succeeded()
+        .unwrap();
     rental.target.client().unwrap().batch_execute("CREATE TABLE film (id integer)").unwrap();
     let run = rental.shell("vb-import custom --force").env("VB_PG_RESTORE", newer.join("pg_restore"));
     let run = run.run().unwrap().exited(3).unwrap();

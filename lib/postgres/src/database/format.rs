@@ -128,7 +128,9 @@ impl MemberNames {
 }
 
 fn plain(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_ascii_alphanumeric() || "_-".contains(letter) { letter } else { '-' }).collect()
+    name.chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() || "_-".contains(letter) { letter } else { '-' })
+        .collect()
 }
 
 #[cfg(test)]

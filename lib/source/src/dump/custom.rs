@@ -85,7 +85,8 @@ fn pass(stdout: &mut impl Read, output: &mut impl Write) -> Result<()> {
 /// Reads to the end, so that it never waits for us; the first lines are kept.
 fn listen(stderr: ChildStderr) -> Vec<String> {
     let mut lines = BufReader::new(stderr).split(b'\n').map_while(std::result::Result::ok);
-    let kept = lines.by_ref().take(MOST_LINES).map(|line| String::from_utf8_lossy(&line).trim_end().to_owned()).collect();
+    let kept =
+        lines.by_ref().take(MOST_LINES).map(|line| String::from_utf8_lossy(&line).trim_end().to_owned()).collect();
     lines.for_each(drop);
     kept
 }

@@ -51,5 +51,10 @@ impl DumpRequest {
 
 /// The major version of a server that says `15.18`.
 fn major(server: &Server) -> u32 {
-    server.version.split(|letter: char| !letter.is_ascii_digit()).next().and_then(|major| major.parse().ok()).unwrap_or_default()
+    server
+        .version
+        .split(|letter: char| !letter.is_ascii_digit())
+        .next()
+        .and_then(|major| major.parse().ok())
+        .unwrap_or_default()
 }

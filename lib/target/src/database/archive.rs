@@ -1,8 +1,8 @@
 //! The archive of a whole database in a file: its list of members, each of which must be there and be what the list says.
 
+use crate::Archive;
 use crate::parquet_file::ParquetFile;
 use crate::window::Window;
-use crate::Archive;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::io::Read;

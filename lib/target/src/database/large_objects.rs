@@ -29,7 +29,9 @@ struct Piece {
 /// Whatever the server refuses.
 pub(super) fn restore(client: &mut Client, archive: &DatabaseArchive, options: &Options) -> Result<()> {
     let Some(member) = archive.large_objects() else { return Ok(()) };
-    let wanted = |statement: &&String| !options.no_owner || statement.starts_with("SELECT ") || statement.starts_with("COMMENT ");
+    let wanted = |statement: &&String| {
+        !options.no_owner || statement.starts_with("SELECT ") || statement.starts_with("COMMENT ")
+    };
     let all = statements(&archive.text(format::LARGE_OBJECTS_SQL)?);
     for statement in all.iter().filter(wanted) {
         client.batch_execute(statement).map_err(|cause| from_postgres(format!("{STEP} ({statement})"), cause))?;
@@ -40,15 +42,17 @@ pub(super) fn restore(client: &mut Client, archive: &DatabaseArchive, options: &
     for group in 0..file.groups() {
         for batch in file.group(group, &columns)? {
             let batch = batch.map_err(|cause| file.broken(&cause))?;
-            pages(&batch).ok_or_else(|| file.broken(&"it holds no pages"))?.try_for_each(|(object, start, bytes)| {
-                let follows = piece.object == object && piece.start + piece.bytes.len() as i64 == start;
-                if !follows || piece.bytes.len() + bytes.len() > PIECE_BYTES {
-                    piece.put(client)?;
-                    (piece.object, piece.start) = (object, start);
-                }
-                piece.bytes.extend_from_slice(bytes);
-                Ok::<_, Error>(())
-            })?;
+            pages(&batch).ok_or_else(|| file.broken(&"it holds no pages"))?.try_for_each(
+                |(object, start, bytes)| {
+                    let follows = piece.object == object && piece.start + piece.bytes.len() as i64 == start;
+                    if !follows || piece.bytes.len() + bytes.len() > PIECE_BYTES {
+                        piece.put(client)?;
+                        (piece.object, piece.start) = (object, start);
+                    }
+                    piece.bytes.extend_from_slice(bytes);
+                    Ok::<_, Error>(())
+                },
+            )?;
         }
     }
     piece.put(client)

@@ -83,12 +83,7 @@ pub fn restore(
             "{changed} Roles that are missing have to be made first, or left out with --no-owner."
         )));
     }
-    Ok(ArchiveRestored {
-        restored_by: program.version,
-        one_transaction,
-        ignored: said.errors,
-        warnings: said.warnings,
-    })
+    Ok(ArchiveRestored { restored_by: program.version, one_transaction, ignored: said.errors, warnings: said.warnings })
 }
 
 fn knows_all_settings(program: u32, server: u32) -> bool {

@@ -63,7 +63,8 @@ impl Phases {
 fn builds_an_index(statement: &str) -> bool {
     let is_index = ["CREATE INDEX ", "CREATE UNIQUE INDEX "].iter().any(|begin| statement.starts_with(begin));
     let added = added_constraint(statement);
-    let is_key = ["PRIMARY KEY", "UNIQUE", "EXCLUDE"].iter().any(|kind| added.is_some_and(|rest| rest.starts_with(kind)));
+    let is_key =
+        ["PRIMARY KEY", "UNIQUE", "EXCLUDE"].iter().any(|kind| added.is_some_and(|rest| rest.starts_with(kind)));
     is_index || is_key
 }
 
@@ -115,7 +116,10 @@ mod tests {
         let words = |statements: &[Placed]| statements.iter().map(|one| one.sql.clone()).collect::<Vec<_>>();
         assert_eq!(words(&phases.indexes), [key, index, odd]);
         assert_eq!(words(&phases.others), [attach, check]);
-        assert_eq!((words(&phases.foreign_keys), words(&phases.refreshes)), (vec![foreign.to_owned()], vec![refresh.to_owned()]));
+        assert_eq!(
+            (words(&phases.foreign_keys), words(&phases.refreshes)),
+            (vec![foreign.to_owned()], vec![refresh.to_owned()])
+        );
     }
 
     #[test]

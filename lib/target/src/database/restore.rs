@@ -58,8 +58,11 @@ pub fn check_empty(parameters: &Parameters) -> Result<()> {
     let occupants = contents::occupants(&mut connect(parameters)?)?;
     let Some(first) = occupants.first() else { return Ok(()) };
     let database = parameters.database();
-    Err(Error::conflict(format!("the database {database} is not empty: {first} and {} more are in it", occupants.len() - 1))
-        .with_hint("Nothing was changed. Restore into an empty database, or put it in the place of this one with --swap."))
+    Err(Error::conflict(format!(
+        "the database {database} is not empty: {first} and {} more are in it",
+        occupants.len() - 1
+    ))
+    .with_hint("Nothing was changed. Restore into an empty database, or put it in the place of this one with --swap."))
 }
 
 /// Restores. `passed` hears of the bytes that were sent.
@@ -91,7 +94,7 @@ pub fn restore(
 
 fn open(parameters: &Parameters, jobs: usize) -> Result<Client> {
     let mut client = connect(parameters)?;
-    let kilobytes = BUILDING_MEGABYTES / jobs.clamp(1, 4) << 10;
+    let kilobytes = (BUILDING_MEGABYTES / jobs.clamp(1, 4)) << 10;
     let memory = format!(
         "SELECT pg_catalog.set_config('maintenance_work_mem', '{kilobytes}', false) \
          FROM pg_catalog.pg_settings WHERE name = 'maintenance_work_mem' AND setting::int8 < {kilobytes}"
@@ -181,9 +184,7 @@ impl Run<'_> {
             let name = literal(&quoted(&state.name));
             format!("SELECT pg_catalog.setval({name}, {}, {})", state.last_value, state.is_called)
         };
-        self.on_first(|client| {
-            states.iter().try_for_each(|state| run(client, "setting the sequences", &set(state)))
-        })
+        self.on_first(|client| states.iter().try_for_each(|state| run(client, "setting the sequences", &set(state))))
     }
 
     /// Every table's rows were counted when they were sent; where there are hashes, they are compared as well.
@@ -209,9 +210,8 @@ impl Run<'_> {
     /// As many valid constraints and indexes as there were. Servers of another version may count otherwise.
     fn check_validity(&mut self) -> Result<Option<String>> {
         let head = &self.archive.head;
-        let (found, version) = self.on_first(|client| {
-            Ok((contents::validity(client)?, vb_postgres::catalog::server(client)?.version))
-        })?;
+        let (found, version) =
+            self.on_first(|client| Ok((contents::validity(client)?, vb_postgres::catalog::server(client)?.version)))?;
         if found == head.validity {
             return Ok(None);
         }

@@ -75,7 +75,10 @@ impl Table<'_> {
         if found == expected {
             return Ok(Some(true));
         }
-        Err(Error::integrity(format!("restoring {}: the rows are not what they were when they were dumped", self.shown())))
+        Err(Error::integrity(format!(
+            "restoring {}: the rows are not what they were when they were dumped",
+            self.shown()
+        )))
     }
 }
 
@@ -118,7 +121,8 @@ pub(super) fn load(
 ) -> Result<()> {
     let file = archive.parquet(member)?;
     let (home, shown) = (quoted(table.name), table.shown());
-    let description = file.description().ok_or_else(|| Error::integrity(format!("{} describes no table", member.name)))?;
+    let description =
+        file.description().ok_or_else(|| Error::integrity(format!("{} describes no table", member.name)))?;
     let load = Load::new(0, columns::into_new(&file, description)?, &home, matches!(way, Way::Alone | Way::InOne));
     let run = |client: &mut Client, statement: &str| {
         client.batch_execute(statement).map_err(|cause| from_postgres(format!("restoring {shown}"), cause))
@@ -150,7 +154,8 @@ mod tests {
 
     #[test]
     fn parts_of_a_table_are_summed() {
-        let members = [member("a", 2, "9223372036854775807"), member("b", 1, "7"), member("a", 3, "1"), Member::default()];
+        let members =
+            [member("a", 2, "9223372036854775807"), member("b", 1, "7"), member("a", 3, "1"), Member::default()];
         let tables = tables(&members);
         assert_eq!(tables.len(), 2);
         assert_eq!((tables[0].rows(), tables[1].rows()), (5, 1));

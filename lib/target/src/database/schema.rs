@@ -71,7 +71,11 @@ mod tests {
 
     #[test]
     fn what_is_about_roles_is_known() {
-        for about in ["ALTER TABLE public.a OWNER TO bob", "GRANT SELECT ON TABLE a TO b", "ALTER DEFAULT PRIVILEGES FOR ROLE a GRANT b"] {
+        for about in [
+            "ALTER TABLE public.a OWNER TO bob",
+            "GRANT SELECT ON TABLE a TO b",
+            "ALTER DEFAULT PRIVILEGES FOR ROLE a GRANT b",
+        ] {
             assert!(is_about_roles(about), "{about}");
         }
         let function = "CREATE FUNCTION f() RETURNS void\n LANGUAGE sql AS 'ALTER TABLE a OWNER TO b'";
