@@ -134,8 +134,9 @@ fn nobody_there_is_unavailable() {
 fn a_bit_flipped_on_its_way_is_noticed_by_the_server() {
     let place = AzureStore::open(behind("flip", first(1, &["PUT "], Fault::FlipBit))).unwrap();
     must_be(&place.put_new(&key("small"), &[5; 1000]).unwrap_err(), ErrorKind::Integrity, "storing small: ");
-    for plan in [&["PUT ", "blockid="], &["PUT ", "comp=blocklist"]] {
-        let place = AzureStore::open(behind("flip", first(1, plan, Fault::FlipBit))).unwrap();
+    // Every try of the commit, but not the abort after it, which is such a request too.
+    for (times, plan) in [(99, &["PUT ", "blockid="]), (4, &["PUT ", "comp=blocklist"])] {
+        let place = AzureStore::open(behind("flip", first(times, plan, Fault::FlipBit))).unwrap();
         store(&place, "large", &vec![5; 3 * PART]).unwrap_err();
         place.list("", &mut |found| panic!("{} is there", found.key)).unwrap();
         assert_eq!(place.open_uploads("").unwrap(), []);

@@ -7,7 +7,7 @@ use crate::upload::S3Upload;
 use crate::{S3Config, checksum, client, lifecycle, listing, tagging};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ChecksumMode, ChecksumType, ObjectLockLegalHoldStatus};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType, ObjectLockLegalHoldStatus};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
@@ -73,7 +73,9 @@ impl Shared {
         self.refuse_existing(key).await?;
         let stored = Stored { size_bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) };
         let request = self.client.put_object().bucket(&self.config.bucket).key(self.full_key(key.as_str()));
-        let request = request.if_none_match("*").checksum_crc32(checksum::encode(stored.crc32));
+        // The name of the algorithm besides the value: a bucket that locks wants it (PutObject, "Object Lock").
+        let request = request.if_none_match("*").checksum_algorithm(ChecksumAlgorithm::Crc32);
+        let request = request.checksum_crc32(checksum::encode(stored.crc32));
         let request = with_options!(request, self.config.options, content).body(ByteStream::from(bytes));
         match call(&format!("storing {key}"), self.config.policy.limit(stored.size_bytes), request.send()).await {
             Ok(_) => Ok(stored),

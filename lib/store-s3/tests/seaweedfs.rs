@@ -92,10 +92,26 @@ fn nobody_there_is_unavailable() {
 fn a_bit_flipped_on_its_way_is_noticed_by_the_server() {
     let place = S3Store::open(behind("flip", first(1, &["PUT "], Fault::FlipBit))).unwrap();
     must_be(&place.put_new(&key("small"), &[5; 1000]).unwrap_err(), ErrorKind::Integrity, "storing small: ");
-    let place = S3Store::open(behind("flip", first(1, &["PUT ", "partNumber=2"], Fault::FlipBit))).unwrap();
+    let place = S3Store::open(behind("flip", first(99, &["PUT ", "partNumber=2"], Fault::FlipBit))).unwrap();
     let error = store(&place, "large", &vec![5; THREE_PARTS]).unwrap_err();
     must_be(&error, ErrorKind::Integrity, "storing part 2 of flip/large: ");
     place.list("", &mut |found| panic!("{} is there", found.key)).unwrap();
+    assert_eq!(place.open_uploads("").unwrap(), []);
+}
+
+#[test]
+fn a_part_that_changed_on_its_way_is_sent_again() {
+    let mut config = behind("flip-once", first(1, &["PUT ", "partNumber=2"], Fault::FlipBit));
+    let warnings = heard(&mut config);
+    let (place, bytes) = (S3Store::open(config).unwrap(), vec![5; THREE_PARTS]);
+    let stored = store(&place, "large", &bytes).unwrap();
+    assert_eq!((stored.crc32, warnings.lock().unwrap().len()), (crc32fast::hash(&bytes), 1));
+}
+
+#[test]
+fn an_upload_whose_beginning_was_not_answered_is_ended() {
+    let place = S3Store::open(behind("orphan", first(1, &["POST ", "?uploads"], Fault::LoseAnswer))).unwrap();
+    store(&place, "large", &vec![5; THREE_PARTS]).unwrap();
     assert_eq!(place.open_uploads("").unwrap(), []);
 }
 

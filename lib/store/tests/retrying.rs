@@ -129,19 +129,19 @@ fn key(text: &str) -> Key {
 }
 
 #[test]
-fn three_tries_and_a_warning_for_each_further_one() {
+fn a_warning_for_each_further_try() {
     let (store, warnings) = retrying(Flaky::new(2, false));
     store.put_new(&key("a"), b"x").unwrap();
     let warnings = warnings.lock().unwrap();
     assert_eq!(warnings.len(), 2);
-    assert!(warnings[1].starts_with("storing: connection reset; trying again in 0.0 s (try 3 of 3)"), "{warnings:?}");
+    assert!(warnings[1].starts_with("storing: connection reset; trying again in 0.0 s (try 3 of 4)"), "{warnings:?}");
 }
 
 #[test]
 fn after_the_last_try_the_error_is_reported() {
     let (store, warnings) = retrying(Flaky::new(99, false));
     assert_eq!(store.put_new(&key("a"), b"x").unwrap_err().kind(), ErrorKind::Unavailable);
-    assert_eq!(warnings.lock().unwrap().len(), 2);
+    assert_eq!(warnings.lock().unwrap().len(), 3);
 }
 
 #[test]

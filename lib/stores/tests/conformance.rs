@@ -6,12 +6,16 @@ mod places;
 #[path = "conformance/table.rs"]
 mod table;
 
-use places::{Opened, PLACES};
+use places::{Opened, PLACES, Place};
+use std::io::Write;
 use std::path::Path;
-use vb_store::Store;
+use std::time::{Duration, Instant};
 use vb_store::conformance::{Case, cases, large_cases};
 
 const WRITE: &str = "VB_WRITE_CONFORMANCE";
+
+/// What takes longer is told.
+const SLOW: Duration = Duration::from_secs(20);
 
 /// Where a server cannot be asked at all, and why: that is what the cell says.
 const IMPOSSIBLE: [(&str, &str, &str); 2] = [
@@ -24,37 +28,48 @@ fn why_not(place: &str, case: &str) -> Option<&'static str> {
 }
 
 /// What the cell says; an error names the broken obligation.
-fn cell(place: &str, store: &dyn Store, case: &Case, folder: &str) -> Result<String, String> {
+fn cell(opened: &Opened, case: &Case, is_large: bool, folder: &str) -> Result<String, String> {
+    let (place, store) = (opened.name, if is_large { &opened.large } else { &opened.usual });
     if let Some(why) = why_not(place, case.name) {
         return Ok(why.to_owned());
     }
-    match case.check(store, folder) {
+    let begun = Instant::now();
+    let result = case.check(&**store, folder);
+    // Shown for a test that passes too: what makes the suite slow.
+    if begun.elapsed() > SLOW {
+        let line = format!("conformance: {place}: {} took {:.0} s\n", case.name, begun.elapsed().as_secs_f64());
+        let _best_effort = std::io::stderr().write_all(line.as_bytes());
+    }
+    match result {
         Ok(()) => Ok("✓".to_owned()),
         Err(error) => Err(format!("{place}: {}: {error}", case.name)),
     }
 }
 
+/// All cases on one store: a column.
+fn column(place: &Place) -> Vec<Result<String, String>> {
+    let opened = place.open().unwrap();
+    let (cases, large) = (cases(), large_cases());
+    let all = cases.iter().map(|case| (case, false)).chain(large.iter().map(|case| (case, true)));
+    let cell = |(number, (case, is_large)): (usize, (&Case, bool))| {
+        cell(&opened, case, is_large, &format!("case/{number:02}"))
+    };
+    all.enumerate().map(cell).collect()
+}
+
 #[test]
 fn every_store_keeps_the_contract_and_the_readme_says_so() {
-    let (cases, large) = (cases(), large_cases());
-    let opened: Vec<Opened> = PLACES.iter().map(|place| place.open().unwrap()).collect();
-    let (mut rows, mut broken) = (Vec::new(), Vec::new());
-    for (number, case) in cases.iter().chain(&large).enumerate() {
-        let is_large = number >= cases.len();
-        let cell = |opened: &Opened| {
-            let store = if is_large { &opened.large } else { &opened.usual };
-            cell(opened.name, &**store, case, &format!("case/{number:02}"))
-        };
-        // The stores side by side: each waits for its own server.
-        let cells: Vec<_> = std::thread::scope(|scope| {
-            let runs: Vec<_> = opened.iter().map(|opened| scope.spawn(|| cell(opened))).collect();
-            runs.into_iter().map(|run| run.join().unwrap()).collect()
-        });
-        broken.extend(cells.iter().filter_map(|cell| cell.as_ref().err().cloned()));
-        rows.push((case.name, cells.into_iter().map(|cell| cell.unwrap_or_else(|_| "✗".to_owned())).collect()));
-    }
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
-    let names: Vec<&str> = opened.iter().map(|opened| opened.name).collect();
+    // The stores side by side: each waits for its own server.
+    let columns: Vec<_> = std::thread::scope(|scope| {
+        let runs: Vec<_> = PLACES.iter().map(|place| scope.spawn(|| column(place))).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    let broken: Vec<&String> = columns.iter().flatten().filter_map(|cell| cell.as_ref().err()).collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+    let cells = |row: usize| columns.iter().map(|column| column[row].clone().unwrap()).collect();
+    let cases = cases().into_iter().chain(large_cases());
+    let rows: Vec<(&str, Vec<String>)> = cases.enumerate().map(|(row, case)| (case.name, cells(row))).collect();
+    let names: Vec<&str> = PLACES.iter().map(|place| place.name).collect();
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let text = std::fs::read_to_string(&readme).unwrap();
     let expected = table::replaced(&text, &table::markdown(&names, &rows)).unwrap();

@@ -22,7 +22,7 @@ pub(crate) struct Opened {
 
 /// How a store is opened.
 pub(crate) struct Place {
-    name: &'static str,
+    pub(crate) name: &'static str,
     open: fn(&'static str) -> Result<Opened>,
 }
 
