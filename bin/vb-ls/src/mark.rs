@@ -60,7 +60,7 @@ pub(crate) fn agree(arguments: &Arguments, path: &Path, session: &Session, inven
         match (&agreement, &newest) {
             (Agreement::Written(_), Some(newest)) => write_atomically(path, newest.to_line()?.as_bytes())?,
             (Agreement::Removed(_), _) => {
-                std::fs::remove_file(path).map_err(|cause| Error::io(format!("removing {shown}"), cause))?
+                std::fs::remove_file(path).map_err(|cause| Error::io(format!("removing {shown}"), cause))?;
             }
             _ => {}
         }

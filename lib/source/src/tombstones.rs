@@ -14,7 +14,7 @@ pub(crate) enum Tombstones {
     /// Of an increment: everything.
     Found(Box<(Buckets, Deletes)>),
     /// Of a full export: nothing yet. The keys are read beside the rows.
-    Later(KeyPass),
+    Later(Box<KeyPass>),
 }
 
 /// Tombstones that are being made.
@@ -57,9 +57,9 @@ pub(crate) fn plan(
             None => return found(planned, changes, &pass),
             Some(reason) => ground.keys = Err(reason),
         }
-        return Ok((plan::of_table(request, part, ground)?, Some(Tombstones::Later(pass))));
+        return Ok((plan::of_table(request, part, ground)?, Some(Tombstones::Later(Box::new(pass)))));
     }
-    Ok((planned, Some(Tombstones::Later(pass))))
+    Ok((planned, Some(Tombstones::Later(Box::new(pass)))))
 }
 
 fn found(mut plan: Plan, changes: Changes, pass: &KeyPass) -> Result<(Plan, Option<Tombstones>)> {
