@@ -1,6 +1,7 @@
 //! What makes the next export full, and the reason in the status line.
 
 use crate::Source;
+use anyhow::Result;
 use serde_json::Value;
 use std::fs;
 
@@ -8,11 +9,11 @@ const DATED: &str = "CREATE TABLE dated (id int PRIMARY KEY, note text, updated_
     INSERT INTO dated SELECT n FROM generate_series(1, 100) n";
 
 /// Changes the mark behind everybody's back.
-fn edit(source: &Source, change: impl FnOnce(&mut Value)) {
+fn edit(source: &Source, change: impl FnOnce(&mut Value)) -> Result<()> {
     let path = source.place.path("mark");
-    let mut mark: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let mut mark: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
     change(&mut mark);
-    fs::write(path, mark.to_string()).unwrap();
+    Ok(fs::write(path, mark.to_string())?)
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn the_mark_is_of_something_else() {
     ];
     for (options, change, reason) in cases {
         source.backup(if reason.contains("goes by updated_at") { "--by xmin" } else { options }).unwrap();
-        edit(&source, change);
+        edit(&source, change).unwrap();
         let said = source.full(options).unwrap();
         assert!(said.ends_with(reason), "{said}");
     }
@@ -58,7 +59,7 @@ fn the_mark_is_of_something_else() {
 fn an_older_programs_mark_is_continued() {
     let source = Source::of("dated", DATED).unwrap();
     source.full("").unwrap();
-    edit(&source, |mark| drop(mark.as_object_mut().unwrap().remove("position")));
+    edit(&source, |mark| drop(mark.as_object_mut().unwrap().remove("position"))).unwrap();
     source.execute("INSERT INTO dated VALUES (1000)").unwrap();
     source.increment("", 1).unwrap();
     fs::write(source.place.path("mark"), "2020-01-01T00:00:00Z\n").unwrap();

@@ -1,26 +1,29 @@
 //! The mark held against the store: the store's newest manifest is the truth.
 
 use crate::Source;
+use anyhow::Result;
+use serde_json::Value;
 use std::fs;
 
 const DATED: &str = "CREATE TABLE dated (id int PRIMARY KEY, updated_at timestamptz NOT NULL DEFAULT now());
     INSERT INTO dated SELECT n FROM generate_series(1, 100) n";
 
-fn agree(source: &Source) -> (String, serde_json::Value) {
-    let run = source.line("vb-ls --mark mark --table dated").run().unwrap().succeeded().unwrap();
-    (run.stderr_text().to_owned(), run.event("vb-ls", "done").unwrap())
+/// What is said of it, and the status line.
+fn agree(source: &Source) -> Result<(String, Value)> {
+    let run = source.line("vb-ls --mark mark --table dated").run()?.succeeded()?;
+    Ok((run.stderr_text().to_owned(), run.event("vb-ls", "done")?))
 }
 
 #[test]
 fn a_mark_follows_the_store() {
     let source = Source::of("dated", DATED).unwrap();
-    assert_eq!(agree(&source).1["changed"], false, "nothing there, nothing to do");
+    assert_eq!(agree(&source).unwrap().1["changed"], false, "nothing there, nothing to do");
     source.full("--deletes").unwrap();
     let first = fs::read_to_string(source.place.path("mark")).unwrap();
     source.execute("INSERT INTO dated VALUES (1000)").unwrap();
     source.increment("--deletes", 1).unwrap();
     let second = fs::read_to_string(source.place.path("mark")).unwrap();
-    assert_eq!(agree(&source).1["changed"], false);
+    assert_eq!(agree(&source).unwrap().1["changed"], false);
 
     // Lost, or older than the store.
     for mark in [None, Some(&first)] {
@@ -28,7 +31,7 @@ fn a_mark_follows_the_store() {
             Some(mark) => fs::write(source.place.path("mark"), mark).unwrap(),
             None => fs::remove_file(source.place.path("mark")).unwrap(),
         }
-        let (said, done) = agree(&source);
+        let (said, done) = agree(&source).unwrap();
         assert!(said.contains("mark was written anew for dated_"), "{said}");
         assert_eq!(done["changed"], true);
         assert_eq!(fs::read_to_string(source.place.path("mark")).unwrap(), second);
@@ -40,12 +43,12 @@ fn a_mark_follows_the_store() {
     let newest =
         source.line("vb-ls --latest --ids").run().unwrap().succeeded().unwrap().stdout_text().trim().to_owned();
     fs::remove_file(source.place.path(format!("backups/dated/{newest}_metadata.json"))).unwrap();
-    let (said, _) = agree(&source);
+    let (said, _) = agree(&source).unwrap();
     assert!(said.contains(&format!("it named {newest}")), "{said}");
     assert_eq!(fs::read_to_string(source.place.path("mark")).unwrap(), second);
     source.increment("", 0).unwrap_err(); // nothing is new but what is gone, and that was not asked for
     fs::remove_dir_all(source.place.path("backups")).unwrap();
-    let (said, _) = agree(&source);
+    let (said, _) = agree(&source).unwrap();
     assert!(said.contains("was removed") && said.contains("the next export is full"), "{said}");
     assert_eq!(source.full("--deletes").unwrap(), "");
     source.is_restored().unwrap();
@@ -59,7 +62,7 @@ fn a_chain_with_a_hole_is_not_continued() {
     source.execute("INSERT INTO dated VALUES (1000)").unwrap();
     source.increment("", 1).unwrap();
     fs::remove_file(source.place.path(format!("backups/dated/{full}_metadata.json"))).unwrap();
-    let (said, _) = agree(&source);
+    let (said, _) = agree(&source).unwrap();
     assert!(said.contains("cannot be continued") && said.contains("was removed"), "{said}");
     source.full("").unwrap();
 }
