@@ -51,7 +51,7 @@ fn form(files: &Files<'_>, name: &str, column_type: &ColumnType, text: Option<bo
     let printed = |file: &&ParquetFile| {
         file.description().and_then(|table| table.column(name)).is_some_and(|column| column.printed)
     };
-    let (all, any) = (files.all.iter().all(|file| printed(file)), files.all.iter().any(|file| printed(file)));
+    let (all, any) = (files.all.iter().all(&printed), files.all.iter().any(printed));
     let is_text = matches!(column_type, ColumnType::Printed(_) | ColumnType::Scalar(Scalar::Text));
     match text {
         // As the server printed it.
