@@ -50,7 +50,7 @@ pub(crate) fn unchanged(home: &str, existing: &Existing, sent: &[Sent]) -> Strin
     };
     let same = same_key("known", "waiting", &existing.primary_key);
     let (known, waiting, only) = (values("known"), values("waiting"), existing.only());
-    let equal = format!("ROW({known}) OPERATOR(pg_catalog.*=) ROW({waiting})");
+    let equal = format!("pg_catalog.record_image_eq(ROW({known}), ROW({waiting}))");
     let equal = if known.is_empty() { "true".to_owned() } else { equal };
     format!("DELETE FROM {STAGING} AS waiting USING {only}{home} AS known WHERE {same} AND {equal}")
 }

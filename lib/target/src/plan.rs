@@ -12,6 +12,7 @@ use crate::parquet_file::ParquetFile;
 use crate::request::{Mode, ModeChoice, Request};
 use crate::schema::{self, Move};
 use crate::selection::Selection;
+use std::collections::BTreeSet;
 use vb_core::{Error, Result};
 use vb_postgres::schema::TableDescription;
 use vb_postgres::sql::identifier;
@@ -205,7 +206,7 @@ impl Plan {
         match self.mode {
             Mode::Insert => {}
             Mode::Upsert => {
-                self.merge_by_key(existing, sent.last().map_or(&[][..], Vec::as_slice))?;
+                self.merge_by_key(existing, files, sent.last().map_or(&[][..], Vec::as_slice))?;
                 merging::STAGING.clone_into(&mut destination);
             }
             Mode::Replace => self.empty(existing)?,
@@ -220,13 +221,17 @@ impl Plan {
     }
 
     /// Rows wait in a table of their own, and are then merged in one statement.
-    fn merge_by_key(&mut self, existing: &Existing, sent: &[Sent]) -> Result<()> {
+    fn merge_by_key(&mut self, existing: &Existing, files: &Files<'_>, sent: &[Sent]) -> Result<()> {
         if existing.primary_key.is_empty() {
             return Err(no_key(&self.table, false));
         }
         merging::check(&self.table, existing, sent)?;
         self.before.push(merging::staging(&self.home, sent));
-        self.unchanged = Some(merging::unchanged(&self.home, existing, sent));
+        // Where the file may hold two rows of one key, none of them must go unseen.
+        let sorted = |key: &[String]| BTreeSet::from_iter(key.iter().cloned());
+        let described = files.telling.description().map(|table| sorted(&table.primary_key));
+        let unique = described == Some(sorted(&existing.primary_key));
+        self.unchanged = unique.then(|| merging::unchanged(&self.home, existing, sent));
         self.merge = Some(merging::by_conflict(&self.home, existing, sent));
         self.merge_otherwise = merging::by_deletion(&self.home, existing, sent);
         Ok(())

@@ -10,7 +10,7 @@ use crate::encode::{self, BoxedEncoder};
 use crate::fields::{BadValue, Fields, Place};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, ListArray};
-use arrow_buffer::{NullBufferBuilder, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{Field, FieldRef};
 use std::sync::Arc;
 
@@ -151,11 +151,13 @@ pub(super) fn encoder<'batch>(
 ) -> Option<BoxedEncoder<'batch>> {
     let lists = array.as_list_opt::<i32>()?;
     let elements = element.encoder(lists.values())?;
-    // A hint to the reader only; the server looks at each element itself.
-    let has_nulls = i32::from(lists.values().null_count() > 0);
+    let nulls = lists.values().nulls().filter(|nulls| nulls.null_count() > 0);
     Some(encode::values(array, move |row, out| {
         let offsets = lists.value_offsets();
         let (start, end) = (offsets[row], offsets[row + 1]);
+        // The server looks at each element itself; but these are then the bytes that it would send, by which keys are compared.
+        let is_null = |nulls: &NullBuffer| (start as usize..end as usize).any(|element| nulls.is_null(element));
+        let has_nulls = i32::from(nulls.is_some_and(is_null));
         encode::measured(out, |out| {
             match head {
                 Head::Multirange => out.extend((end - start).to_be_bytes()),
