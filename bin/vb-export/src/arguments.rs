@@ -1,14 +1,16 @@
 //! The command line, and what it asks for.
 
+mod dump;
+
 use crate::shard;
 use crate::sidecar::Sidecar;
 use crate::snapshot::Holding;
 use chrono::TimeDelta;
 use std::path::{Path, PathBuf};
 use vb_core::environment::{self as variables, Environment};
-use vb_core::time::Instant;
 use vb_core::mark::Mark;
 use vb_core::position::XMIN;
+use vb_core::time::Instant;
 use vb_core::{Error, Result, naming, watermark};
 use vb_format::Compression;
 use vb_pipe::{CommonArguments, EXIT_CODES};
@@ -23,12 +25,13 @@ Examples:
   vb-export table stations --by xmin --since @data/stations | vb-compress | vb-put --mark data/stations
   vb-export table weather.stations --range 2026-11-01:2026-11-30 -o stations.parquet
   vb-export query 'SELECT * FROM stations' --format csv
+  vb-export dump --format parquet --jobs 2 | vb-compress | vb-put
   vb-export snapshot -- parallel 'vb-export --shard {}/4 | vb-compress | vb-put' ::: 1 2 3 4";
 
 /// How long a table may stay locked.
 const LOCK_WAIT: &str = "5m";
 
-/// One table or query of PostgreSQL as one stream.
+/// One table, query or database of PostgreSQL as one stream.
 #[derive(Debug, clap::Parser)]
 #[command(name = "vb-export", version, about, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Arguments {
@@ -64,6 +67,8 @@ enum Source {
         /// One SELECT
         sql: String,
     },
+    /// The whole database of the connection: the archive of pg_dump, or with --format parquet every table in one tar
+    Dump,
     /// Nothing: holds a snapshot for other exports, as long as a command runs or until it is ended
     Snapshot(Holding),
 }
@@ -139,9 +144,9 @@ struct Speed {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "In which form")]
 struct Form {
-    /// The stream's format
-    #[arg(long, value_enum, default_value_t = FormatName::Parquet, global = true)]
-    format: FormatName,
+    /// The stream's format; parquet by default, of a whole database custom
+    #[arg(long, value_enum, global = true)]
+    format: Option<FormatName>,
 
     /// Compression inside Parquet; vb-compress does it better
     #[arg(long, value_enum, default_value_t = CompressionName::None, global = true)]
@@ -158,6 +163,8 @@ enum FormatName {
     Jsonl,
     Csv,
     Json,
+    /// The archive of pg_dump, for a whole database
+    Custom,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -187,12 +194,9 @@ impl Arguments {
         let selection = match &self.source {
             Some(Source::Query { sql }) => self.part.of_query(sql)?,
             Some(Source::Table { name }) => self.part.of_table(name.as_deref(), environment, now, sidecar)?,
-            None | Some(Source::Snapshot(_)) => self.part.of_table(None, environment, now, sidecar)?,
+            None | Some(Source::Snapshot(_) | Source::Dump) => self.part.of_table(None, environment, now, sidecar)?,
         };
-        let set = self.form.set.clone().or_else(|| environment.get(variables::VB_SET).map(str::to_owned));
-        if let Some(set) = &set {
-            naming::check_set(set)?;
-        }
+        let set = self.set(environment)?;
         let format = self.form.format()?;
         if self.part.deletes && !matches!(format, Format::Parquet(_)) {
             return Err(Error::usage("only Parquet has room for rows that are gone")
@@ -201,8 +205,6 @@ impl Arguments {
         let snapshot = self.part.snapshot.as_deref().or_else(|| environment.get(variables::VB_SNAPSHOT));
         let snapshot = snapshot.map(Token::parse).transpose()?;
         let row_hash = self.speed.row_hash || environment.get(variables::VB_ROW_HASH) == Some("yes");
-        let lock_wait = self.part.lock_wait.as_deref().or_else(|| environment.get(variables::VB_LOCK_WAIT));
-        let lock_wait = now - watermark::parse_when(lock_wait.unwrap_or(LOCK_WAIT), now)?;
         Ok(Request {
             selection,
             format,
@@ -210,7 +212,7 @@ impl Arguments {
             jobs: self.speed.jobs(environment)?,
             snapshot,
             row_hash,
-            lock_wait: lock_wait.to_std().unwrap_or_default(),
+            lock_wait: self.lock_wait(environment, now)?,
             row_security: self.part.enable_row_security,
             pg_dump: environment.get(variables::VB_PG_DUMP).map(PathBuf::from),
         })
@@ -220,6 +222,18 @@ impl Arguments {
     pub(crate) fn sidecar(&self) -> Option<Sidecar> {
         let path = self.part.since.as_deref().and_then(|since| since.strip_prefix('@'))?;
         self.part.deletes.then(|| Sidecar::beside(Path::new(path)))
+    }
+
+    fn set(&self, environment: &Environment) -> Result<Option<String>> {
+        let set = self.form.set.clone().or_else(|| environment.get(variables::VB_SET).map(str::to_owned));
+        set.iter().try_for_each(|set| naming::check_set(set))?;
+        Ok(set)
+    }
+
+    fn lock_wait(&self, environment: &Environment, now: Instant) -> Result<std::time::Duration> {
+        let lock_wait = self.part.lock_wait.as_deref().or_else(|| environment.get(variables::VB_LOCK_WAIT));
+        let lock_wait = now - watermark::parse_when(lock_wait.unwrap_or(LOCK_WAIT), now)?;
+        Ok(lock_wait.to_std().unwrap_or_default())
     }
 
     /// What to hold, if that is all.
@@ -297,8 +311,9 @@ impl Part {
     fn check(&self) -> Result<()> {
         let from_file = self.since.as_deref().is_some_and(|since| since.starts_with('@'));
         if self.by.as_deref() == Some(XMIN) && self.since.is_some() && !from_file {
-            return Err(Error::usage("xmin knows no times to start from")
-                .with_hint("Give --since @FILE, the file that vb-put --mark wrote, or name a time column with --by COLUMN."));
+            return Err(Error::usage("xmin knows no times to start from").with_hint(
+                "Give --since @FILE, the file that vb-put --mark wrote, or name a time column with --by COLUMN.",
+            ));
         }
         if !self.deletes {
             return Ok(());
@@ -309,8 +324,10 @@ impl Part {
         }
         let parts = [&self.until, &self.range, &self.condition, &self.shard];
         if parts.iter().any(|part| part.is_some()) {
-            return Err(Error::usage("--until, --range, --where and --shard are parts of the table, which cannot tell what is gone")
-                .with_hint("Leave them out, or --deletes."));
+            return Err(Error::usage(
+                "--until, --range, --where and --shard are parts of the table, which cannot tell what is gone",
+            )
+            .with_hint("Leave them out, or --deletes."));
         }
         Ok(())
     }
@@ -341,7 +358,8 @@ impl Form {
             CompressionName::Snappy => Compression::Snappy,
             CompressionName::Gzip => Compression::Gzip,
         };
-        let format = match self.format {
+        let format = match self.format.unwrap_or(FormatName::Parquet) {
+            FormatName::Custom => return Err(Error::usage("--format custom is for vb-export dump")),
             FormatName::Parquet => return Ok(Format::Parquet(compression)),
             FormatName::Jsonl => Format::JsonLines,
             FormatName::Csv => Format::Csv,

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod dump;
 mod shard;
 mod sidecar;
 mod snapshot;
@@ -34,6 +35,10 @@ impl Command for Arguments {
     fn run(self, session: &Session) -> anyhow::Result<Done> {
         if let Some(holding) = self.holding() {
             return Ok(holding.hold(session, &parameters(session)?, self.overlap(session.now())?)?);
+        }
+        if let Some((request, as_parquet)) = self.dump(session.environment(), session.now())? {
+            let dump = dump::Dump { request, as_parquet, output: self.output.as_deref(), dry_run: self.common.dry_run };
+            return Ok(dump.run(session, &parameters(session)?)?);
         }
         let mut sidecar = self.sidecar();
         let request = self.request(session.environment(), session.now(), sidecar.as_mut())?;

@@ -81,6 +81,7 @@ variables! {
     PGOPTIONS: "Settings for the server's session, such as -c work_mem=64MB.";
     VB_TABLE: "The table that vb-export takes when none is named; verification_scores by default.";
     VB_PG_DUMP: "The pg_dump that writes a table's schema; without it the oldest one on the machine that reads the server.";
+    VB_PG_RESTORE: "The pg_restore for the archives of vb-export dump; without it the oldest one on the machine that reads the archive.";
     VB_LOCK_WAIT: "How long vb-export tries again while another session has locked the table, such as 30s; 5m by default.";
     VB_SET: "The set's name in the store, instead of the one made from the table's.";
     VB_RUN_DIR: "The folder for the records by which the stages of a pipe prove their end; private to one user.";

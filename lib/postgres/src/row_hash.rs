@@ -9,7 +9,6 @@ use crate::connection::from_postgres;
 use crate::sql::identifier;
 use postgres::GenericClient;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use vb_core::{Error, Result};
 
 /// The footer's key for the hash.
@@ -41,8 +40,9 @@ pub struct HashedColumn {
 /// # Errors
 /// If the server refuses the query.
 pub fn of_query(client: &mut impl GenericClient, select: &str) -> Result<RowHash> {
-    let columns = columns(client, select)?;
-    of_columns(client, select, columns)
+    let types = types(client, select)?;
+    let columns = types.iter().map(Typed::hashed).collect();
+    of_typed(client, select, columns, &types)
 }
 
 /// The hash of these columns of a query's rows, in the forms in which they were hashed before.
@@ -50,17 +50,34 @@ pub fn of_query(client: &mut impl GenericClient, select: &str) -> Result<RowHash
 /// # Errors
 /// If the server refuses the query.
 pub fn of_columns(client: &mut impl GenericClient, select: &str, columns: Vec<HashedColumn>) -> Result<RowHash> {
-    let row = client.query_one(&statement(select, &columns), &[]).map_err(|cause| from_postgres(STEP, cause))?;
+    let types = types(client, select)?;
+    of_typed(client, select, columns, &types)
+}
+
+fn of_typed(
+    client: &mut impl GenericClient,
+    select: &str,
+    columns: Vec<HashedColumn>,
+    types: &[Typed],
+) -> Result<RowHash> {
+    let row = client.query_one(&statement(select, &columns, types), &[]).map_err(|cause| from_postgres(STEP, cause))?;
     let records = u64::try_from(row.get::<_, i64>(0)).map_err(|_| Error::failure("a table has too many rows"))?;
     Ok(RowHash { records, sum: row.get(1), columns })
 }
 
 const STEP: &str = "hashing the rows";
 
-fn statement(select: &str, columns: &[HashedColumn]) -> String {
+/// Bytes are those of what a domain is over: a record's bytes hold the types of its fields, and a domain's number is another in
+/// every database.
+fn statement(select: &str, columns: &[HashedColumn], types: &[Typed]) -> String {
     let column = |column: &HashedColumn| {
         let name = identifier(&column.name);
-        if column.text { format!("vb_rows.{name}::text") } else { format!("vb_rows.{name}") }
+        let base = types.iter().find(|typed| typed.name == column.name).map(|typed| typed.base.as_str());
+        match (column.text, base) {
+            (true, _) => format!("vb_rows.{name}::text"),
+            (false, Some(base)) => format!("vb_rows.{name}::{base}"),
+            (false, None) => format!("vb_rows.{name}"),
+        }
     };
     let row = columns.iter().map(column).collect::<Vec<_>>().join(", ");
     format!(
@@ -69,24 +86,40 @@ fn statement(select: &str, columns: &[HashedColumn]) -> String {
     )
 }
 
-/// The columns of a query, each in the form that is the same in every database.
-fn columns(client: &mut impl GenericClient, select: &str) -> Result<Vec<HashedColumn>> {
+/// A column of a query.
+struct Typed {
+    name: String,
+    /// Its type, or what the domain is over, without a length: as SQL.
+    base: String,
+    /// Whether that type is the same in every database.
+    same_everywhere: bool,
+}
+
+impl Typed {
+    /// In the form that is the same in every database.
+    fn hashed(&self) -> HashedColumn {
+        HashedColumn { name: self.name.clone(), text: !self.same_everywhere }
+    }
+}
+
+/// The columns of a query. The server itself tells the types below domains.
+fn types(client: &mut impl GenericClient, select: &str) -> Result<Vec<Typed>> {
     let failed = |cause| from_postgres(STEP, cause);
     let query = client.prepare(select).map_err(failed)?;
-    let types: Vec<u32> = query.columns().iter().map(|column| column.type_().oid()).collect();
-    let rows = client.query(SAME_EVERYWHERE, &[&types]).map_err(failed)?;
-    let same: HashSet<u32> = rows.iter().map(|row| row.get(0)).collect();
-    let column = |column: &postgres::Column| HashedColumn {
+    let oids: Vec<u32> = query.columns().iter().map(|column| column.type_().oid()).collect();
+    let rows = client.query(SAME_EVERYWHERE, &[&oids]).map_err(failed)?;
+    let typed = |(column, row): (&postgres::Column, &postgres::Row)| Typed {
         name: column.name().to_owned(),
-        text: !same.contains(&column.type_().oid()),
+        base: row.get(0),
+        same_everywhere: row.get(1),
     };
-    Ok(query.columns().iter().map(column).collect())
+    Ok(query.columns().iter().zip(&rows).map(typed).collect())
 }
 
 /// Types that are built in, can be sent, and do not mean an object of this database. What users make begins at 16384
 /// (`FirstNormalObjectId`).
-const SAME_EVERYWHERE: &str = "SELECT oid FROM pg_catalog.pg_type WHERE oid = ANY ($1) AND oid < 16384 \
-     AND typsend <> 0 AND typname !~ '^_?reg'";
+const SAME_EVERYWHERE: &str = "SELECT pg_catalog.format_type(asked.oid, -1), asked.oid < 16384 AND t.typsend <> 0 AND t.typname !~ '^_?reg' \
+     FROM unnest($1::oid[]) WITH ORDINALITY AS asked (oid, place) JOIN pg_catalog.pg_type t ON t.oid = asked.oid ORDER BY asked.place";
 
 #[cfg(test)]
 mod tests {
@@ -95,8 +128,13 @@ mod tests {
     #[test]
     fn names_are_quoted_and_forms_kept() {
         let columns = [("a\"b", false), ("model", true)];
-        let columns = columns.map(|(name, text)| HashedColumn { name: name.to_owned(), text });
-        let statement = statement("SELECT 1", &columns);
-        assert!(statement.contains(r#"ROW(vb_rows."a""b", vb_rows."model"::text)"#), "{statement}");
+        let types = columns.map(|(name, text)| Typed {
+            name: name.to_owned(),
+            base: "integer".to_owned(),
+            same_everywhere: !text,
+        });
+        let columns: Vec<_> = types.iter().map(Typed::hashed).collect();
+        let statement = statement("SELECT 1", &columns, &types);
+        assert!(statement.contains(r#"ROW(vb_rows."a""b"::integer, vb_rows."model"::text)"#), "{statement}");
     }
 }

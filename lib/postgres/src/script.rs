@@ -127,6 +127,23 @@ fn comment(text: &str) -> usize {
 /// The statements of a plain-text dump that a server can run: without comments, psql's commands and settings of the session.
 #[must_use]
 pub fn statements(dump: &str) -> Vec<String> {
+    let mut all = cut(dump);
+    all.retain(|statement| !sets_the_session(statement));
+    all
+}
+
+/// The same with the settings that decide where and how the next table is kept: its tablespace and its access method.
+#[must_use]
+pub fn statements_and_places(dump: &str) -> Vec<String> {
+    let is_place = |statement: &str| PLACES.iter().any(|setting| statement.starts_with(setting));
+    let mut all = cut(dump);
+    all.retain(|statement| !sets_the_session(statement) || is_place(statement));
+    all
+}
+
+const PLACES: [&str; 2] = ["SET default_tablespace = ", "SET default_table_access_method = "];
+
+fn cut(dump: &str) -> Vec<String> {
     let (mut all, mut current, mut depth) = (Vec::new(), String::new(), 0_i32);
     for token in tokens(dump) {
         match token.kind {
@@ -143,7 +160,7 @@ pub fn statements(dump: &str) -> Vec<String> {
         current.push_str(token.text);
     }
     all.push(current.trim_end().to_owned());
-    all.retain(|statement| !statement.is_empty() && !sets_the_session(statement));
+    all.retain(|statement| !statement.is_empty());
     all
 }
 

@@ -1,8 +1,9 @@
-//! Where a stream comes from: a table or a query of PostgreSQL.
+//! Where a stream comes from: a table, a query or a whole database of PostgreSQL.
 //!
 //! [`plan`] decides what will be read, a pure function of the request and the catalog; [`export`] reads it.
 #![forbid(unsafe_code)]
 
+pub mod dump;
 pub mod export;
 mod filter;
 mod holding;

@@ -137,7 +137,7 @@ impl Job {
             .iter()
             .map(|name| sections(std::slice::from_ref(name)))
             .collect::<std::result::Result<_, _>>()?;
-        Ok(Dump { made_by: program.version.clone(), table, ancestors })
+        Ok(Dump { made_by: program.version().to_owned(), table, ancestors })
     }
 }
 

@@ -89,6 +89,12 @@ impl Parameters {
         Ok(parameters)
     }
 
+    /// The same server and role, and another database on it.
+    #[must_use]
+    pub fn in_database(&self, name: &str) -> Self {
+        Self { database: name.to_owned(), ..self.clone() }
+    }
+
     /// The settings' meaning; what the system has to tell comes in as values.
     fn decide(
         settings: &Settings,

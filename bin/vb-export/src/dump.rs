@@ -1,0 +1,101 @@
+//! `vb-export dump`: a whole database, as `pg_dump` writes it or as one tar of Parquet files.
+
+use serde_json::{Value, json};
+use std::path::Path;
+use vb_core::Result;
+use vb_core::label::Label;
+use vb_pipe::{Counted, Done, Output, Session};
+use vb_postgres::connection::Parameters;
+use vb_postgres::database::Member;
+use vb_source::dump::{Archive, Database, DumpRequest};
+
+/// What is to be dumped, and whereto.
+pub(crate) struct Dump<'run> {
+    pub(crate) request: DumpRequest,
+    pub(crate) as_parquet: bool,
+    pub(crate) output: Option<&'run Path>,
+    pub(crate) dry_run: bool,
+}
+
+impl Dump<'_> {
+    /// Dumps it.
+    ///
+    /// # Errors
+    /// Whatever keeps the dump from being whole; then nothing seals it.
+    pub(crate) fn run(&self, session: &Session, parameters: &Parameters) -> Result<Done> {
+        // First of all the announcement: whoever reads us learns why we failed, and not only that nothing came.
+        let output = if self.dry_run { None } else { Some(Output::open(session, self.output)?) };
+        match (self.as_parquet, output) {
+            (false, None) => {
+                let archive = Archive::open(&self.request, parameters)?;
+                let fields = json!({ "dry_run": true, "source": "database", "database": archive.label.source.name });
+                session.done(&fields, format!("would run {} --format=custom", archive.made_by))
+            }
+            (true, None) => {
+                let database = Database::open(&self.request, parameters, &mut |words| session.warn(words))?;
+                let table = |(name, members)| json!({ "table": name, "members": members });
+                let tables: Vec<Value> = database.tables().into_iter().map(table).collect();
+                let sentence = format!("would dump {} tables of {}", tables.len(), database.head.database);
+                let fields = json!({ "dry_run": true, "source": "database", "database": database.head.database, "tables": tables });
+                session.done(&fields, sentence)
+            }
+            (false, Some(output)) => self.archive(session, parameters, output),
+            (true, Some(output)) => self.parquet(session, parameters, output),
+        }
+    }
+
+    fn archive(&self, session: &Session, parameters: &Parameters, mut output: Output) -> Result<Done> {
+        let archive = Archive::open(&self.request, parameters)?;
+        let (label, made_by) = (archive.label.clone(), archive.made_by.clone());
+        output.promise(&label)?;
+        let progress = session.progress("dumped");
+        let warnings = archive.run(Counted::new(&mut output, &progress))?;
+        drop(progress);
+        warnings.iter().for_each(|warning| session.warn(warning));
+        let fields = fields(&label, &made_by, &output);
+        let done = session.done(&fields, format!("dumped the database {}", label.source.name))?;
+        output.seal(label, &done)?;
+        Ok(done)
+    }
+
+    fn parquet(&self, session: &Session, parameters: &Parameters, mut output: Output) -> Result<Done> {
+        let database = Database::open(&self.request, parameters, &mut |words| session.warn(words))?;
+        let (mut label, head) = (database.label.clone(), database.head.clone());
+        output.promise(&label)?;
+        let progress = session.progress("dumped");
+        let mut told = |member: &Member| session.explain(&words(member));
+        let dumped = database.run(Counted::new(&mut output, &progress), &mut told)?;
+        drop(progress);
+        dumped.warnings.iter().for_each(|warning| session.warn(warning));
+        label.records = Some(dumped.manifest.records);
+        let mut fields = fields(&label, &head.made_by, &output);
+        fields["tables"] = head.tables.into();
+        fields["sequences"] = head.sequences.into();
+        fields["large_objects"] = head.large_objects.into();
+        fields["row_hash"] = self.request.row_hash.into();
+        fields["records_exported"] = dumped.manifest.records.into();
+        let sentence = format!(
+            "dumped {} records of {} tables of the database {}",
+            dumped.manifest.records, head.tables, head.database
+        );
+        let done = session.done(&fields, sentence)?;
+        output.seal(label, &done)?;
+        Ok(done)
+    }
+}
+
+fn fields(label: &Label, made_by: &str, output: &Output) -> Value {
+    json!({
+        "source": label.source.source_type,
+        "database": label.source.name,
+        "kind": label.kind,
+        "format": label.extension,
+        "made_by": made_by,
+        "size_bytes": output.digest().bytes(),
+        "sha256": output.digest().sha256(),
+    })
+}
+
+fn words(member: &Member) -> String {
+    format!("{}: {} rows", member.name, member.rows.unwrap_or_default())
+}
