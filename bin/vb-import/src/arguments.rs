@@ -1,6 +1,8 @@
 //! The command line, and what it asks for.
 
+use crate::database::{DatabaseArguments, Restore};
 use std::path::PathBuf;
+use vb_core::environment::{self as variables, Environment};
 use vb_core::{Error, Result, watermark};
 use vb_pipe::{CommonArguments, EXIT_CODES};
 use vb_target::{Mode, ModeChoice, Request};
@@ -41,13 +43,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COLUMN", requires = "range")]
     by: Option<String>,
 
-    /// Processes of the server that build an index of a table that is made; by default as many as it is set to
+    /// Processes of the server that build an index of a table that is made, by default as many as it is set to; of a whole database,
+    /// connections
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
 
     /// Keep the table's own triggers quiet
     #[arg(long)]
     disable_triggers: bool,
+
+    #[command(flatten)]
+    database: DatabaseArguments,
 
     #[command(flatten)]
     pub(crate) common: CommonArguments,
@@ -74,7 +80,25 @@ enum SchemaName {
 }
 
 impl Arguments {
-    /// What is asked for.
+    /// What is asked for where a whole database has come.
+    ///
+    /// # Errors
+    /// A usage error for options that are for a table.
+    pub(crate) fn whole_database(&self, environment: &Environment) -> Result<Restore<'_>> {
+        let for_a_table = self.table.is_some() || self.range.is_some() || self.disable_triggers;
+        if for_a_table || self.mode != ModeName::Auto || self.schema != SchemaName::Auto {
+            return Err(Error::usage("--table, --mode, --schema, --range and --disable-triggers are for a table, and a whole database has come")
+                .with_hint("Leave them out; a single table of the archive can be restored after tar -x, from its Parquet file."));
+        }
+        Ok(Restore {
+            arguments: &self.database,
+            jobs: self.jobs.map_or(1, usize::from),
+            dry_run: self.common.dry_run,
+            pg_restore: environment.get(variables::VB_PG_RESTORE).map(PathBuf::from),
+        })
+    }
+
+    /// What is asked for of a table.
     ///
     /// # Errors
     /// A usage error for a range that means nothing.

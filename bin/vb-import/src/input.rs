@@ -1,11 +1,13 @@
 //! The whole input, proven to its end, as a file that can be read from anywhere: Parquet begins at its end.
 
+use crate::database::{Form as DatabaseForm, Source};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 use vb_core::label::Label;
 use vb_core::{Error, Result};
 use vb_pipe::{Input, Origin, Progress, Session};
+use vb_target::database::{DatabaseArchive, pg_restore};
 use vb_target::{Archive, Backup, ParquetFile, Window, backup};
 
 const BLOCK_BYTES: usize = 1 << 20;
@@ -21,6 +23,17 @@ enum Form {
     Parquet,
     /// Several files.
     Archive,
+    /// A database, as `pg_dump -Fc` writes it.
+    Custom,
+}
+
+/// What has come.
+#[derive(Debug)]
+pub(crate) enum Came {
+    /// Rows of a table.
+    Rows(Whole),
+    /// A whole database.
+    Database(Source),
 }
 
 /// An input that has come to its end.
@@ -39,14 +52,15 @@ pub(crate) struct Whole {
 /// # Errors
 /// Usage errors for what is neither a Parquet file nor a chain; integrity errors for what is unproven, cut off or not what its label
 /// or a manifest says.
-pub(crate) fn read(session: &Session, path: Option<&Path>) -> Result<Whole> {
-    let (file, name, label) = match path.filter(|path| is_regular(path)) {
+pub(crate) fn read(session: &Session, path: Option<&Path>) -> Result<Came> {
+    let (file, name, label, is_silent) = match path.filter(|path| is_regular(path)) {
         Some(path) => {
             let name = path.display().to_string();
-            (File::open(path).map_err(|cause| Error::io(format!("reading {name}"), cause))?, name, None)
+            (File::open(path).map_err(|cause| Error::io(format!("reading {name}"), cause))?, name, None, false)
         }
         None => spooled(session, path)?,
     };
+    let again = file.try_clone().map_err(|cause| Error::io(format!("reading {name}"), cause))?;
     let window = Window::whole(file, &name)?;
     let size_bytes = window.length();
     let mut head = Vec::new();
@@ -54,9 +68,28 @@ pub(crate) fn read(session: &Session, path: Option<&Path>) -> Result<Whole> {
     read.map_err(|cause| Error::io(format!("reading {name}"), cause))?;
     let backups = match form(&head, &name)? {
         Form::Parquet => vec![alone(window, &name, label.as_deref())?],
-        Form::Archive => chain(&window, &name)?,
+        Form::Archive => match archive(&window, &name)? {
+            Contents::Chain(backups) => backups,
+            Contents::Database(archive) => {
+                return Ok(Came::Database(Source { form: DatabaseForm::Tables(archive), name, size_bytes }));
+            }
+        },
+        Form::Custom if is_silent => return Err(unproven(&name)),
+        Form::Custom => return Ok(Came::Database(Source { form: DatabaseForm::Custom(again), name, size_bytes })),
     };
-    Ok(Whole { backups, label, size_bytes })
+    Ok(Came::Rows(Whole { backups, label, size_bytes }))
+}
+
+/// The archive of `pg_dump` does not show where it ends.
+fn unproven(name: &str) -> Error {
+    Error::integrity(format!("nobody vouches that {name} is whole: the archive of pg_dump does not show where it ends"))
+        .with_hint("Let vb-export dump or vb-get write it, or keep it in a file and name that.")
+}
+
+/// What an archive is of.
+enum Contents {
+    Chain(Vec<Backup>),
+    Database(Box<DatabaseArchive>),
 }
 
 fn alone(window: Window, name: &str, label: Option<&Label>) -> Result<Backup> {
@@ -72,13 +105,17 @@ fn alone(window: Window, name: &str, label: Option<&Label>) -> Result<Backup> {
     Ok(Backup::alone(file, label.map(|label| label.kind)))
 }
 
-fn chain(window: &Window, name: &str) -> Result<Vec<Backup>> {
+fn archive(window: &Window, name: &str) -> Result<Contents> {
     let archive = Archive::index(window, name)?;
-    if backup::is_chain(&archive) {
-        return backup::of_chain(&archive, &std::env::temp_dir());
+    if DatabaseArchive::is_one(&archive) {
+        return Ok(Contents::Database(Box::new(DatabaseArchive::open(archive, name)?)));
     }
-    Err(Error::usage(format!("{name} is an archive, but not one of backups"))
-        .with_hint("vb-import reads the archives that vb-get --chain writes; tar -x unpacks any other."))
+    if backup::is_chain(&archive) {
+        return backup::of_chain(&archive, &std::env::temp_dir()).map(Contents::Chain);
+    }
+    Err(Error::usage(format!("{name} is an archive, but not one of backups")).with_hint(
+        "vb-import reads the archives that vb-get --chain and vb-export dump write; tar -x unpacks any other.",
+    ))
 }
 
 fn is_regular(path: &Path) -> bool {
@@ -86,7 +123,8 @@ fn is_regular(path: &Path) -> bool {
 }
 
 /// Copies a pipe into a file without a name, of which nothing is left however we end.
-fn spooled(session: &Session, path: Option<&Path>) -> Result<(File, String, Option<Box<Label>>)> {
+/// Whether nobody vouched for its end is the last of what is returned.
+fn spooled(session: &Session, path: Option<&Path>) -> Result<(File, String, Option<Box<Label>>, bool)> {
     let mut input = Input::open(session, path)?;
     let name = input.name().to_owned();
     let folder = std::env::temp_dir();
@@ -100,11 +138,12 @@ fn spooled(session: &Session, path: Option<&Path>) -> Result<(File, String, Opti
         return Err(Error::integrity(format!("reading {name}: nothing came"))
             .with_hint("See what the command before it said; nothing was changed."));
     }
+    let is_silent = end.origin == Origin::Silent;
     let label = match end.origin {
         Origin::Sealed(label) => Some(label),
         Origin::Silent | Origin::File => None,
     };
-    Ok((file, name, label))
+    Ok((file, name, label, is_silent))
 }
 
 fn copy(input: &mut Input, file: &mut File, name: &str, step: &str, progress: &Progress) -> Result<()> {
@@ -136,6 +175,7 @@ fn form(head: &[u8], name: &str) -> Result<Form> {
     Err(match head {
         _ if head.starts_with(PARQUET) || head.len() < PARQUET.len() => return Ok(Form::Parquet),
         _ if Archive::is_one(head) => return Ok(Form::Archive),
+        _ if head.starts_with(pg_restore::MAGIC) => return Ok(Form::Custom),
         [0x1f, 0x8b, ..] => {
             error("gzip").with_hint("Pipe it through vb-compress -d first: … | vb-compress -d | vb-import.")
         }
@@ -170,5 +210,6 @@ mod tests {
         assert!(form(&head, "x").is_err());
         head[257..262].copy_from_slice(b"ustar");
         assert_eq!(form(&head, "x").unwrap(), Form::Archive);
+        assert_eq!(form(b"PGDMP\x01\x0e", "x").unwrap(), Form::Custom);
     }
 }

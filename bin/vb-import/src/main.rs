@@ -2,10 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod database;
 mod input;
 
 use arguments::Arguments;
-use input::Whole;
+use input::{Came, Whole};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use vb_core::label::{Kind, Label};
@@ -36,7 +37,12 @@ impl Command for Arguments {
             session.warn(warning);
         }
         // Nothing touches the database before the input has come to a proven end.
-        let Whole { backups, label, size_bytes } = input::read(session, self.input.as_deref())?;
+        let Whole { backups, label, size_bytes } = match input::read(session, self.input.as_deref())? {
+            Came::Rows(whole) => whole,
+            Came::Database(source) => {
+                return Ok(self.whole_database(session.environment())?.run(session, source, &parameters)?);
+            }
+        };
         let names: Vec<Named> = backups.iter().map(Named::of).collect();
         let records_read: u64 = names.iter().map(|backup| backup.rows).sum();
         let restore = Restore::open(&request, backups, &parameters)?;

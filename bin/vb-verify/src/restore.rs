@@ -44,7 +44,11 @@ impl Restorer {
         let extension = extension(last);
         let bare = extension.trim_end_matches(".gz").trim_end_matches(".zst");
         match bare {
-            "parquet" => self.restore_database(last),
+            "parquet" => self.restore_database(last, &["--chain"], &[]),
+            // Roles are the source's own, and may not be here.
+            "tar" | "dump" if last.source.source_type == "database" => {
+                self.restore_database(last, &[], &["--no-owner"])
+            }
             "tar" => chain.iter().try_for_each(|manifest| self.unpack(manifest)).map(|()| Level::Restored),
             _ => Err(Error::usage(format!("restoring {}: nothing here restores {extension:?}", last.id))
                 .with_hint("Verify it up to level 2.")),
@@ -52,11 +56,11 @@ impl Restorer {
     }
 
     /// The whole chain at once, as every restore does it.
-    fn restore_database(&self, last: &Manifest) -> Result<Level> {
+    fn restore_database(&self, last: &Manifest, get: &[&str], import: &[&str]) -> Result<Level> {
         let scratch = Scratch::create(self.scratch_url.as_deref(), &self.environment)?;
-        let mut import = program("vb-import");
-        import.envs(scratch.variables().iter().map(|(name, value)| (name, value)));
-        let said = self.pipe(last, &["--chain"], "vb-import", import)?;
+        let (more, mut import) = (import, program("vb-import"));
+        import.args(more).envs(scratch.variables().iter().map(|(name, value)| (name, value)));
+        let said = self.pipe(last, get, "vb-import", import)?;
         scratch.drop_now()?;
         Ok(if said["identical"] == Value::Bool(true) { Level::Identical } else { Level::Restored })
     }

@@ -9,6 +9,7 @@ pub mod archive;
 pub mod backup;
 mod catalog;
 mod columns;
+pub mod database;
 mod definition;
 mod deletion;
 mod errors;
