@@ -9,10 +9,10 @@ COMMANDS = $(notdir $(wildcard bin/*))
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build test chaos torture fuzz check lint fence demo bench backup incremental restore verify install env-example clean
+.PHONY: help setup build test chaos torture fuzz check lint fence demo bench backup incremental restore backup-database restore-database verify install env-example clean
 
 help: ## list what can be made
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
 
 setup: ## install what the tests need and the machine lacks
 	@scripts/setup test
@@ -52,6 +52,7 @@ bench: ## measure against pg_dump, gzip and the like
 	@scripts/setup bench
 	cargo build --release --workspace
 	@tests/servers/postgres tests/servers/seaweedfs scripts/bench
+	@tests/servers/postgres scripts/bench-database
 
 backup: build ## back up in full: TABLES="a b" STORE=URL
 	@scripts/backup
@@ -61,6 +62,12 @@ incremental: build ## back up what is new since the last backup: TABLES="a b" DE
 
 restore: build ## restore a backup: ID=... (the latest unless given) STORE=URL
 	@scripts/restore
+
+backup-database: build ## back up the whole database: JOBS=2 FORMAT=parquet|custom STORE=URL
+	@scripts/backup-database
+
+restore-database: build ## put a backup in the place of the database: ID=DATE|ID OPTIONS="--force --disconnect --verify-only" STORE=URL
+	@scripts/restore-database $(OPTIONS)
 
 verify: build ## read and decode a backup and what it stands on from end to end: ID=... LEVEL=0..4 STORE=URL
 	@scripts/verify

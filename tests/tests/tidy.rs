@@ -69,7 +69,18 @@ fn the_example_of_the_environment_lists_every_variable() {
 
 #[test]
 fn the_flows_are_plain_shell() {
-    for name in ["backup", "incremental", "restore", "verify", "demo", "common.sh", "setup", "env-example"] {
+    for name in [
+        "backup",
+        "incremental",
+        "restore",
+        "verify",
+        "backup-database",
+        "restore-database",
+        "demo",
+        "common.sh",
+        "setup",
+        "env-example",
+    ] {
         let status = Command::new("dash").arg("-n").arg(root().unwrap().join("scripts").join(name)).status().unwrap();
         assert!(status.success(), "scripts/{name} is not plain sh");
     }

@@ -108,6 +108,16 @@ impl Database {
         &self.variables["DATABASE_URL"]
     }
 
+    /// Another database of the same server.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        let mut variables = self.variables.clone();
+        let server = self.url().rsplit_once('/').map_or(self.url(), |(server, _)| server);
+        variables.insert("DATABASE_URL".into(), format!("{server}/{name}"));
+        variables.insert("PGDATABASE".into(), name.to_owned());
+        Self { variables }
+    }
+
     /// A new connection, for fixtures and checks.
     ///
     /// # Errors
