@@ -24,7 +24,7 @@ impl Accident {
         let accident = Self { name: rental.source.variables()["PGDATABASE"].clone(), rental };
         accident.flow("backup-database", "")?.run()?.succeeded()?;
         let after = format!(
-            "DROP TABLE sales.reservation; CREATE TABLE since (id integer); \
+            "DROP TABLE sales.reservation; CREATE TABLE public.since (id integer); \
              ALTER DATABASE {0} SET search_path TO sales, \"$user\"; ALTER DATABASE {0} SET work_mem TO '5MB'; \
              COMMENT ON DATABASE {0} IS 'the live one'; GRANT CREATE ON DATABASE {0} TO rental_reader",
             accident.name
@@ -89,7 +89,7 @@ fn a_backup_takes_the_place_of_the_live_database() {
     assert!(text(3).contains("rental_reader=C/"), "{}", text(3));
     // The old one is whole, and can be restored by two renames.
     let kept = accident.kept(&run).unwrap();
-    kept.client().unwrap().batch_execute("SELECT FROM since").unwrap();
+    kept.client().unwrap().batch_execute("SELECT FROM public.since").unwrap();
     assert_eq!(accident.beside().unwrap(), BTreeSet::from(["before".to_owned()]));
 }
 
@@ -97,7 +97,7 @@ fn a_backup_takes_the_place_of_the_live_database() {
 fn a_day_names_the_newest_backup_of_it_and_the_archive_of_pg_dump_will_do() {
     let accident = Accident::new().unwrap();
     std::thread::sleep(Duration::from_secs(1)); // a backup's name shows its second
-    accident.rental.source.client().unwrap().batch_execute("CREATE TABLE later (id integer)").unwrap();
+    accident.rental.source.client().unwrap().batch_execute("CREATE TABLE public.later (id integer)").unwrap();
     accident.flow("backup-database", "").unwrap().env("FORMAT", "custom").run().unwrap().succeeded().unwrap();
     let today = accident.restore("\"$(date -u +%F)\" --force").unwrap().succeeded().unwrap();
     assert_eq!(today.event("vb-import", "done").unwrap()["swapped"], true);
@@ -144,7 +144,7 @@ fn a_check_that_fails_leaves_the_live_database_alone() {
     let accident = Accident::new().unwrap();
     accident.rental.run("vb-get --latest | vb-compress -d >tar").unwrap().succeeded().unwrap();
     refusal::falsify(&accident.rental.place.path("tar"));
-    let line = "DATABASE_URL=$SOURCE vb-import-it tar --swap".replace("vb-import-it", "\"$(command -v vb-import)\"");
+    let line = "DATABASE_URL=$SOURCE vb-import tar --swap";
     let run = accident
         .rental
         .place
@@ -161,7 +161,7 @@ fn a_check_that_fails_leaves_the_live_database_alone() {
 #[test]
 fn a_database_that_is_gone_is_made_anew() {
     let accident = Accident::new().unwrap();
-    let drop = format!("DROP DATABASE {}", accident.name);
+    let drop = format!("DROP DATABASE {} WITH (FORCE)", accident.name);
     accident.rental.target.client().unwrap().batch_execute(&drop).unwrap();
     let run = accident.restore("--force").unwrap().succeeded().unwrap();
     assert!(run.event("vb-import", "done").unwrap()["kept_as"].is_null());

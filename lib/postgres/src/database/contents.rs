@@ -31,14 +31,13 @@ pub struct DumpTable {
     pub condition: Option<String>,
 }
 
-/// The tables whose rows a dump holds, by name. Unlogged ones are among them, but not on a standby, which has not got their rows.
+/// The tables whose rows a dump holds, by name; how large they are is asked by [`measure`], when they are locked. Unlogged ones are among them, but not on a standby, which has not got their rows.
 ///
 /// # Errors
 /// If the server does not answer.
 pub fn tables(client: &mut impl GenericClient) -> Result<Vec<DumpTable>> {
     let query = format!(
         "SELECT c.oid, n.nspname::text, c.relname::text, pg_catalog.row_security_active(c.oid), \
-           (COALESCE(pg_catalog.pg_relation_size(c.oid), 0) / current_setting('block_size')::int)::int8, \
            COALESCE(a.amname = 'heap', false) AND current_setting('server_version_num')::int >= 140000, \
            NULLIF(e.extcondition[array_position(e.extconfig, c.oid)], ''), \
            COALESCE(pg_catalog.pg_relation_filenode(c.oid), 0), COALESCE(a.amname = 'heap', false) \
@@ -47,7 +46,7 @@ pub fn tables(client: &mut impl GenericClient) -> Result<Vec<DumpTable>> {
          WHERE c.relkind = 'r' AND {OF_THE_USER} AND (c.relpersistence = 'p' OR NOT pg_catalog.pg_is_in_recovery()) ORDER BY 2, 3"
     );
     let rows = client.query(&query, &[]).map_err(|cause| from_postgres(STEP, cause))?;
-    rows.iter().map(table).collect()
+    Ok(rows.iter().map(table).collect())
 }
 
 /// Of a relation `c` in a schema `n`: which extension it belongs to.
@@ -59,19 +58,34 @@ const EXTENSION: &str = "LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_cat
 const OF_THE_USER: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relpersistence <> 't' \
      AND (e.oid IS NULL OR COALESCE(c.oid = ANY (e.extconfig), false))";
 
-fn table(row: &Row) -> Result<DumpTable> {
+fn table(row: &Row) -> DumpTable {
     let name = Name { schema: row.get(1), name: row.get(2) };
-    let pages = u32::try_from(row.get::<_, i64>(4)).map_err(|_| Error::failure("a table has too many pages"))?;
-    let condition: Option<String> = row.get(6);
+    let condition: Option<String> = row.get(5);
     let extent = Extent {
         oid: row.get(0),
-        filenode: row.get(7),
+        filenode: row.get(6),
         name: quoted(&name),
-        pages,
-        by_page: row.get::<_, bool>(5) && condition.is_none(),
-        has_xmin: row.get(8),
+        pages: 0,
+        by_page: row.get::<_, bool>(4) && condition.is_none(),
+        has_xmin: row.get(7),
     };
-    Ok(DumpTable { oid: extent.oid, name, extent, has_row_security: row.get(3), condition })
+    DumpTable { oid: extent.oid, name, extent, has_row_security: row.get(3), condition }
+}
+
+/// Asks how many pages each of them has. To be asked when the locks are held: the question waits for whoever holds a table.
+///
+/// # Errors
+/// If the server does not answer.
+pub fn measure(client: &mut impl GenericClient, tables: &mut [DumpTable]) -> Result<()> {
+    let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
+    let query = "SELECT (COALESCE(pg_catalog.pg_relation_size(oid), 0) / current_setting('block_size')::int)::int8 \
+                 FROM unnest($1::oid[]) WITH ORDINALITY AS asked (oid, place) ORDER BY place";
+    let rows = client.query(query, &[&oids]).map_err(|cause| from_postgres(STEP, cause))?;
+    for (table, row) in tables.iter_mut().zip(&rows) {
+        let pages = u32::try_from(row.get::<_, i64>(0));
+        table.extent.pages = pages.map_err(|_| Error::failure("a table has too many pages"))?;
+    }
+    Ok(())
 }
 
 /// `"schema"."table"`.

@@ -18,9 +18,12 @@ pub(super) fn take(
     let mut patience = Patience::new(request.lock_wait);
     loop {
         let snapshot = snapshot::begin(client)?;
-        let tables = contents::tables(client)?;
+        let mut tables = contents::tables(client)?;
         refuse_hidden(&tables)?;
-        let Some(why) = obstacle(client, &tables)? else { return Ok((snapshot, tables)) };
+        let Some(why) = obstacle(client, &tables)? else {
+            contents::measure(client, &mut tables)?;
+            return Ok((snapshot, tables));
+        };
         client.batch_execute("ROLLBACK").map_err(|cause| from_postgres("letting go of the snapshot", cause))?;
         let pause = patience.pause().ok_or_else(|| {
             Error::unavailable(format!("dumping the database: {why}"))

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use vb_core::{Error, Result};
 use vb_postgres::connection::Parameters;
 use vb_postgres::programs::{Program, oldest_from};
@@ -16,6 +16,10 @@ pub const MAGIC: &[u8; 5] = b"PGDMP";
 
 /// From this version on it sends the setting, and servers know it.
 const SENDS_TRANSACTION_TIMEOUT: u32 = 17;
+
+/// Several connections take them one after the other. In one run, `pg_restore` makes the triggers of a partitioned table, which has no
+/// rows itself, before the rows of its parts have come: they would run for each of them.
+const SECTIONS: [Option<&str>; 3] = [Some("pre-data"), Some("data"), Some("post-data")];
 
 /// How to restore.
 #[derive(Debug, Clone, Default)]
@@ -59,31 +63,33 @@ pub fn restore(
     read.map_err(|_| Error::integrity(format!("{step}: it is cut off in its first bytes")))?;
     let program = find(request.program, head[5], head[6])?;
     let one_transaction = request.jobs < 2 && knows_all_settings(program.major, request.server_major);
-    let mut command = Command::new(&program.path);
-    command.env_clear().envs(parameters.libpq_environment());
-    command.args(["--no-password", "--dbname"]).arg(keyword("dbname", parameters.database()));
-    if one_transaction {
-        command.arg("--single-transaction");
+    let mut all = Said::default();
+    let sections: &[Option<&str>] = if request.jobs > 1 { &SECTIONS } else { &[None] };
+    for section in sections {
+        let mut command = Command::new(&program.path);
+        command.env_clear().envs(parameters.libpq_environment());
+        command.args(["--no-password", "--dbname"]).arg(keyword("dbname", parameters.database()));
+        if one_transaction {
+            command.arg("--single-transaction");
+        }
+        if request.no_owner {
+            command.args(["--no-owner", "--no-privileges"]);
+        }
+        if let Some(section) = section {
+            // Each of its processes opens the file anew, by this name.
+            command.arg(format!("--section={section}")).arg(format!("--jobs={}", request.jobs)).arg("/dev/stdin");
+        }
+        let again = file.try_clone().map_err(|cause| Error::io(&step, cause))?;
+        let output = command.stdin(Stdio::from(again)).stdout(Stdio::null()).stderr(Stdio::piped()).output();
+        let output = output.map_err(|cause| Error::io(format!("starting {}", program.path.display()), cause))?;
+        let said = Said::of(&String::from_utf8_lossy(&output.stderr), request.server_major);
+        if !output.status.success() && !said.went_on {
+            return Err(said.failure(&step, &program.version, output.status, one_transaction));
+        }
+        all.errors.extend(said.errors);
+        all.warnings.extend(said.warnings);
     }
-    if request.no_owner {
-        command.args(["--no-owner", "--no-privileges"]);
-    }
-    if request.jobs > 1 {
-        // Each of its processes opens the file anew, by this name.
-        command.arg(format!("--jobs={}", request.jobs)).arg("/dev/stdin");
-    }
-    let output = command.stdin(Stdio::from(file)).stdout(Stdio::null()).stderr(Stdio::piped()).output();
-    let output = output.map_err(|cause| Error::io(format!("starting {}", program.path.display()), cause))?;
-    let said = Said::of(&String::from_utf8_lossy(&output.stderr), request.server_major);
-    if !output.status.success() && !said.went_on {
-        let why = said.errors.first().or(said.warnings.last()).cloned();
-        let why = why.unwrap_or_else(|| format!("it ended with {}", output.status));
-        let changed = if one_transaction { "Nothing was changed." } else { "The database is incomplete: drop it." };
-        return Err(Error::failure(format!("{step}: {}: {why}", program.version)).with_hint(format!(
-            "{changed} Roles that are missing have to be made first, or left out with --no-owner."
-        )));
-    }
-    Ok(ArchiveRestored { restored_by: program.version, one_transaction, ignored: said.errors, warnings: said.warnings })
+    Ok(ArchiveRestored { restored_by: program.version, one_transaction, ignored: all.errors, warnings: all.warnings })
 }
 
 fn knows_all_settings(program: u32, server: u32) -> bool {
@@ -125,6 +131,15 @@ struct Said {
 }
 
 impl Said {
+    /// Why a run that did not go on to its end failed.
+    fn failure(&self, step: &str, program: &str, status: ExitStatus, one_transaction: bool) -> Error {
+        let why = self.errors.first().or(self.warnings.last()).cloned();
+        let why = why.unwrap_or_else(|| format!("it ended with {status}"));
+        let changed = if one_transaction { "Nothing was changed." } else { "The database is incomplete: drop it." };
+        Error::failure(format!("{step}: {program}: {why}"))
+            .with_hint(format!("{changed} Roles that are missing have to be made first, or left out with --no-owner."))
+    }
+
     fn of(words: &str, server_major: u32) -> Self {
         let mut said = Self::default();
         for line in words.lines().map(str::trim) {
