@@ -204,3 +204,24 @@ fn the_other_stores_options_are_asked_for() {
     let store = vb_stores::open(&location, &Environment::new(bucket.variables().clone()), no_warning()).unwrap();
     assert_eq!(vb_repository::list(&*store, None).unwrap().backups, [manifest]);
 }
+
+#[test]
+fn each_side_may_have_variables_of_its_own() {
+    let place = Place::new().unwrap();
+    let (old, new) = (new_bucket("old"), new_bucket("new"));
+    let first = backup(&place, 1, None, 1000);
+    copy(&place, &old, "").succeeded().unwrap();
+    // What has no prefix leads nowhere for the store of --from.
+    let reader = old.reader_variables();
+    let own = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (format!("OLD_{name}"), reader[name].clone()));
+    let line = format!("vb-copy --from s3://{}/c --from-env OLD_ --to s3://{}/c", old.name(), new.name());
+    let run = place.shell(&line).envs(new.variables()).envs(own.clone()).run().unwrap().succeeded().unwrap();
+    assert_eq!(copied(&run), [first.id.clone()]);
+    assert_eq!(below(&new), below(&old));
+
+    let back = format!("vb-copy --from file://./a --to s3://{}/d --to-env OLD_", old.name());
+    let denied = place.shell(&back).envs(new.variables()).envs(own).run().unwrap();
+    assert_eq!(denied.exit_code(), 7, "a reader wrote: {denied}");
+    let unknown = place.shell(&line.replace("OLD_", "NEVER_")).envs(new.variables()).run().unwrap();
+    assert!(unknown.exited(2).unwrap().stderr_text().contains("no variable begins so"));
+}
