@@ -216,7 +216,7 @@ fn each_side_may_have_variables_of_its_own() {
     let own = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| (format!("OLD_{name}"), reader[name].clone()));
     let line = format!("vb-copy --from s3://{}/c --from-env OLD_ --to s3://{}/c", old.name(), new.name());
     let run = place.shell(&line).envs(new.variables()).envs(own.clone()).run().unwrap().succeeded().unwrap();
-    assert_eq!(copied(&run), [first.id.clone()]);
+    assert_eq!(copied(&run), std::slice::from_ref(&first.id));
     assert_eq!(below(&new), below(&old));
 
     let back = format!("vb-copy --from file://./a --to s3://{}/d --to-env OLD_", old.name());

@@ -69,7 +69,11 @@ pub fn remove(store: &dyn Store, removal: &Removal<'_>) -> Result<()> {
         let Err(error) = store.delete(key) else { continue };
         // After `Unavailable` nobody knows whether the object is still there, and the next run's sweep will see.
         let is_whole = count == 0 && error.kind() != ErrorKind::Unavailable && is_there(store, removal);
-        return Err(if is_whole { put_back(store, &removal.backup.id, (&manifest_key, &manifest), error) } else { error });
+        return Err(if is_whole {
+            put_back(store, &removal.backup.id, (&manifest_key, &manifest), error)
+        } else {
+            error
+        });
     }
     Ok(())
 }
