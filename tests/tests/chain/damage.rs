@@ -94,9 +94,9 @@ fn a_backup_of_another_table_smuggled_in() -> Result<()> {
     refused(&pair, "tar -c -C backups notes | vb-import", "public.strange")?;
     // The same as an increment of the chain, down to its manifest.
     let newest = super::ids(&pair)?.pop().context("no backup")?;
-    let manifest = pair.place.path(&format!("backups/notes/{newest}_metadata.json"));
+    let manifest = pair.place.path(format!("backups/notes/{newest}_metadata.json"));
     let mut forged: serde_json::Value = serde_json::from_slice(&fs::read(&manifest)?)?;
-    let base = pair.place.path(&format!("backups/notes/{}_metadata.json", ids[3]));
+    let base = pair.place.path(format!("backups/notes/{}_metadata.json", ids[3]));
     let base: serde_json::Value = serde_json::from_slice(&fs::read(base)?)?;
     forged["kind"] = "incremental".into();
     forged["base"] = base["id"].clone();
