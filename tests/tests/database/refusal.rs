@@ -1,8 +1,10 @@
 //! What keeps a dump from being whole, and a restore from being begun.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use vb_tests::leftovers::until;
 
 use crate::Rental;
@@ -89,7 +91,7 @@ fn what_is_cut_off_damaged_or_unproven_is_not_restored() {
 fn rows_that_are_not_what_they_were_are_not_restored() {
     let rental = Rental::new().unwrap();
     rental.run("vb-export dump --format parquet --row-hash -o tar").unwrap().succeeded().unwrap();
-    falsify(&rental.place.path("tar"));
+    falsify(&rental.place.path("tar")).unwrap();
     let run = rental.run("vb-import tar").unwrap().exited(6).unwrap();
     assert!(run.stderr_text().contains("Nothing was changed"), "{run}");
     let run = rental.run("vb-import tar --jobs 2").unwrap();
@@ -98,16 +100,17 @@ fn rows_that_are_not_what_they_were_are_not_restored() {
 }
 
 /// Makes the list of members say another hash of the films.
-pub(crate) fn falsify(tar: &std::path::Path) {
-    let mut bytes = fs::read(tar).unwrap();
+pub(crate) fn falsify(tar: &Path) -> Result<()> {
+    let mut bytes = fs::read(tar)?;
     let find = |bytes: &[u8], text: &str, from: usize| {
-        from + bytes[from..].windows(text.len()).position(|window| window == text.as_bytes()).unwrap()
+        let place = bytes[from..].windows(text.len()).position(|window| window == text.as_bytes());
+        place.map(|place| from + place).with_context(|| format!("{text} is not there"))
     };
-    let list = find(&bytes, "\"members\"", 0);
-    let film = find(&bytes, "tables/public.film.parquet", list);
-    let sum = find(&bytes, "\"sum\": \"", film) + "\"sum\": \"".len() + 3;
+    let list = find(&bytes, "\"members\"", 0)?;
+    let film = find(&bytes, "tables/public.film.parquet", list)?;
+    let sum = find(&bytes, "\"sum\": \"", film)? + "\"sum\": \"".len() + 3;
     bytes[sum] = if bytes[sum] == b'7' { b'8' } else { b'7' };
-    fs::write(tar, bytes).unwrap();
+    Ok(fs::write(tar, bytes)?)
 }
 
 #[test]

@@ -145,15 +145,8 @@ fn a_check_that_fails_leaves_the_live_database_alone() {
     accident.rental.run("vb-get --latest | vb-compress -d >tar").unwrap().succeeded().unwrap();
     refusal::falsify(&accident.rental.place.path("tar"));
     let line = "DATABASE_URL=$SOURCE vb-import tar --swap";
-    let run = accident
-        .rental
-        .place
-        .shell(&line)
-        .env("SOURCE", accident.rental.source.url())
-        .run()
-        .unwrap()
-        .exited(6)
-        .unwrap();
+    let run =
+        accident.rental.place.shell(line).env("SOURCE", accident.rental.source.url()).run().unwrap().exited(6).unwrap();
     assert!(run.stderr_text().contains("not what they were"), "{run}");
     assert!(accident.is_as_it_was().unwrap() && accident.beside().unwrap().is_empty(), "{run}");
 }
