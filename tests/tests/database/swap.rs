@@ -143,7 +143,7 @@ fn whoever_is_connected_is_named_and_only_disconnected_on_demand() {
 fn a_check_that_fails_leaves_the_live_database_alone() {
     let accident = Accident::new().unwrap();
     accident.rental.run("vb-get --latest | vb-compress -d >tar").unwrap().succeeded().unwrap();
-    refusal::falsify(&accident.rental.place.path("tar"));
+    refusal::falsify(&accident.rental.place.path("tar")).unwrap();
     let line = "DATABASE_URL=$SOURCE vb-import tar --swap";
     let run =
         accident.rental.place.shell(line).env("SOURCE", accident.rental.source.url()).run().unwrap().exited(6).unwrap();
