@@ -108,14 +108,3 @@ fn columns_of_the_tables_own_keep_their_values() -> Result<()> {
     assert_eq!(own, ["(default,7)", "(kept,95)"]);
     Ok(())
 }
-
-#[test]
-fn a_chain_without_a_key_is_refused() -> Result<()> {
-    let pair = chain(
-        "CREATE TABLE notes (id int, updated_at timestamptz DEFAULT now()); INSERT INTO notes VALUES (1)",
-        &["INSERT INTO notes VALUES (2)"],
-    )?;
-    let run = restore(&pair, "")?.exited(2)?;
-    assert!(run.stderr_text().contains("no primary key"), "{run}");
-    Ok(())
-}
