@@ -9,12 +9,12 @@ use crate::chance::Chance;
 /// Beyond this many violations a soak goes on no more.
 const ENOUGH: usize = 5;
 
-/// How often: `VB_SOAK_ROUNDS`, 12 unless set.
+/// How often: `VB_SOAK_ROUNDS`, 6 unless set.
 ///
 /// # Errors
 /// When it is no number.
 pub fn rounds() -> Result<usize> {
-    std::env::var("VB_SOAK_ROUNDS").map_or(Ok(12), |rounds| Ok(rounds.parse()?))
+    std::env::var("VB_SOAK_ROUNDS").map_or(Ok(6), |rounds| Ok(rounds.parse()?))
 }
 
 /// The counts of one soak.

@@ -1,5 +1,5 @@
 //! The two pipes with one stage killed by `kill -9` at a random moment, again and again: a backup or nothing, the restored table or the
-//! old one, and no trace of what was not finished. `VB_SOAK_ROUNDS` says how often (12 unless set; `make chaos`: 200), `VB_SOAK_SEED`
+//! old one, and no trace of what was not finished. `VB_SOAK_ROUNDS` says how often (6 unless set; `make chaos`: 200), `VB_SOAK_SEED`
 //! repeats a run that failed.
 
 #[path = "soak/backup.rs"]
