@@ -190,11 +190,15 @@ async fn create(shared: &Shared, key: &Key, metadata: &Facts) -> Result<String> 
 /// Ends uploads to this key that were begun before ours by requests whose answers were lost: nobody else knows their names.
 /// Those of another writer of the same second end with them, loudly, at its commit. What stays, the next sweep finds.
 async fn abort_others(shared: &Shared, key: &Key, own: &str) {
-    let uploads = listing::open_uploads(shared, key.as_str()).await.unwrap_or_default();
+    let (policy, warn) = (&shared.config.policy, &shared.config.warn);
+    let uploads = with_retries(policy, warn, |_| listing::open_uploads(shared, key.as_str())).await.unwrap_or_default();
     for other in uploads.iter().filter(|other| other.key == *key && other.id != own) {
-        let request = shared.client.abort_multipart_upload().bucket(&shared.config.bucket);
-        let request = request.key(shared.full_key(key.as_str())).upload_id(&other.id);
-        let _swept_later = call("aborting", shared.config.policy.limit(0), request.send()).await;
+        let abort = |_| {
+            let request = shared.client.abort_multipart_upload().bucket(&shared.config.bucket);
+            let request = request.key(shared.full_key(key.as_str())).upload_id(&other.id);
+            call("ending an upload whose beginning was not answered", policy.limit(0), request.send())
+        };
+        let _swept_later = with_retries(policy, warn, abort).await;
     }
 }
 

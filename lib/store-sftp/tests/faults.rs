@@ -122,7 +122,8 @@ fn no_process_of_ours_stays() {
     store.put_new(&key("a"), b"x").unwrap();
     assert!(server.sessions().len() > before.len());
     drop(store);
-    until("the end of the sessions", || server.sessions() == before);
+    // A session of the server's own beginning may have ended since.
+    until("the end of the sessions", || server.sessions().iter().all(|session| before.contains(session)));
 }
 
 #[test]
