@@ -117,7 +117,8 @@ fn explain_ssh(step: &str, config: &SftpConfig, said: &str) -> Error {
     if has(&["onfiguration option", "Bad owner or permissions", "bad permissions", "command-line line"]) {
         return error(ErrorKind::Usage).with_hint("Correct what ssh complains about; try it with: ssh HOST.");
     }
-    if has(&UNREACHABLE) {
+    // A connection that is closed before its greeting may leave ssh nothing to say.
+    if has(&UNREACHABLE) || said.trim().is_empty() {
         return error(ErrorKind::Unavailable).with_hint(REACH_IT);
     }
     error(ErrorKind::Failure)
@@ -226,7 +227,7 @@ mod tests {
                 ErrorKind::Usage,
                 "/x/config: terminating, 1 bad configuration options",
             ),
-            ("", ErrorKind::Failure, "ssh ended without a word"),
+            ("", ErrorKind::Unavailable, "ssh ended without a word"),
         ];
         for (said, kind, cause) in table {
             let error = connecting(said);
