@@ -14,6 +14,8 @@ use crate::cell::{judge, noise};
 const LENGTH: usize = 20_000_000;
 /// In the middle of the data.
 const MIDDLE: usize = 9_000_000;
+/// Amid the answers to it: after the greeting, and before the end of the some twenty thousand bytes that come down in all.
+const ACKNOWLEDGED: usize = 10_000;
 
 /// One row: which connections break, and how.
 #[derive(Debug, Clone, Copy)]
@@ -41,9 +43,9 @@ pub(crate) const ROWS: &[Row] = &[
     row("the greeting stalls", 1, Down, 0, Stall, 0),
     row("cut in the middle of the data", 1, Up, MIDDLE, Cut, 8),
     row("the data stalls", 1, Up, MIDDLE, Stall, 8),
-    row("the answers stall", 1, Down, 20_000, Stall, 8),
+    row("the answers stall", 1, Down, ACKNOWLEDGED, Stall, 8),
     row("a bit flips on its way up", 1, Up, MIDDLE, Flip, 8),
-    row("a bit flips on its way down", 1, Down, 20_000, Flip, 8),
+    row("a bit flips on its way down", 1, Down, ACKNOWLEDGED, Flip, 8),
     row("answers are lost", 1, Up, MIDDLE, LoseAnswers, 8),
 ];
 
