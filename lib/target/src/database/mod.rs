@@ -4,6 +4,7 @@
 mod archive;
 mod crew;
 mod large_objects;
+mod locks;
 pub mod pg_restore;
 mod phases;
 mod properties;

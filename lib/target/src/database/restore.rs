@@ -4,14 +4,14 @@
 
 use super::archive::DatabaseArchive;
 use super::crew::{run, share};
-use super::rows::{self, Table, Way};
+use super::rows::{self, Table};
 use super::{large_objects, schema};
 use postgres::Client;
 use std::sync::{Mutex, PoisonError};
 use vb_core::{Error, Result};
 use vb_postgres::connection::{Parameters, connect, from_postgres};
 use vb_postgres::database::contents::{self, quoted};
-use vb_postgres::database::{Member, SequenceState, format};
+use vb_postgres::database::{SequenceState, format};
 use vb_postgres::snapshot::SESSION_SETTINGS;
 use vb_postgres::sql::literal;
 
@@ -129,7 +129,8 @@ impl Run<'_> {
         self.next_transaction()?;
         restored.tables = self.compare()?;
         let (after, more) = self.statements(format::AFTER)?;
-        schema::after(&mut self.clients, after)?;
+        let rows = self.tables.iter().map(|table| (table.name, table.rows())).collect();
+        schema::after(&mut self.clients, after, &rows)?;
         restored.warnings.extend(self.check_validity()?);
         if self.one_transaction {
             self.first("committing the restore", &["COMMIT"])?;
@@ -167,12 +168,9 @@ impl Run<'_> {
     /// The rows come as any session would write them, so that names in them mean what they meant.
     fn rows(&mut self, passed: &(dyn Fn(u64) + Sync)) -> Result<()> {
         self.everywhere("SET search_path TO DEFAULT")?;
-        let (archive, one) = (self.archive, self.one_transaction);
-        let tasks: Vec<(&Table<'_>, &Member)> =
-            self.tables.iter().flat_map(|table| table.members.iter().map(move |member| (table, *member))).collect();
-        share(&mut self.clients, tasks, |client, (table, member)| {
-            rows::load(client, archive, table, member, Way::of(table, one), passed)
-        })?;
+        let archive = self.archive;
+        let loadings = rows::loadings(&self.tables, self.clients.len());
+        share(&mut self.clients, &loadings, |_, _| false, |client, loading| loading.run(client, archive, passed))?;
         self.everywhere("SET search_path = ''")
     }
 
@@ -191,13 +189,18 @@ impl Run<'_> {
     fn compare(&mut self) -> Result<Vec<RestoredTable>> {
         let identical = Mutex::new(vec![None; self.tables.len()]);
         let tasks: Vec<(usize, &Table<'_>)> = self.tables.iter().enumerate().collect();
-        share(&mut self.clients, tasks, |client, (number, table)| {
-            let same = table.compare(client)?;
-            if let Some(place) = identical.lock().unwrap_or_else(PoisonError::into_inner).get_mut(number) {
-                *place = same;
-            }
-            Ok(())
-        })?;
+        share(
+            &mut self.clients,
+            &tasks,
+            |_, _| false,
+            |client, (number, table)| {
+                let same = table.compare(client)?;
+                if let Some(place) = identical.lock().unwrap_or_else(PoisonError::into_inner).get_mut(*number) {
+                    *place = same;
+                }
+                Ok(())
+            },
+        )?;
         let identical = identical.into_inner().unwrap_or_else(PoisonError::into_inner);
         let restored = |(table, identical): (&Table<'_>, Option<bool>)| RestoredTable {
             table: table.shown(),
@@ -232,6 +235,11 @@ impl Run<'_> {
             let rows = client.query(query, &[]).map_err(|cause| from_postgres("gathering statistics", cause))?;
             Ok(rows.iter().map(|row| row.get(0)).collect())
         })?;
-        share(&mut self.clients, statements, |client, statement| run(client, "gathering statistics", &statement))
+        share(
+            &mut self.clients,
+            &statements,
+            |_, _| false,
+            |client, statement| run(client, "gathering statistics", statement),
+        )
     }
 }

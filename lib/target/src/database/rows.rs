@@ -82,9 +82,9 @@ impl Table<'_> {
     }
 }
 
-/// How a member's rows come into their table.
+/// How rows come into their table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+enum Way {
     /// In a transaction of their own, which first empties the table, as nobody can see: so the server can write them as frozen.
     Alone,
     /// In a transaction of their own, to rows that may be there: those of other members, or of an extension.
@@ -95,50 +95,89 @@ pub(super) enum Way {
     FurtherInOne,
 }
 
-impl Way {
-    /// Of a table's members. An extension may have put rows of its own into a table.
-    pub(super) fn of(table: &Table<'_>, one_transaction: bool) -> Self {
-        match (one_transaction, table.condition.is_some()) {
-            (true, true) => Self::FurtherInOne,
-            (true, false) => Self::InOne,
-            (false, false) if table.members.len() == 1 => Self::Alone,
-            (false, _) => Self::Further,
-        }
-    }
+/// Members of one table that come into it one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Loading<'archive> {
+    table: Table<'archive>,
+    way: Way,
 }
 
-/// Sends them.
-///
-/// # Errors
-/// Whatever the server refuses.
-pub(super) fn load(
-    client: &mut Client,
-    archive: &DatabaseArchive,
-    table: &Table<'_>,
-    member: &Member,
-    way: Way,
-    passed: &(dyn Fn(u64) + Sync),
-) -> Result<()> {
-    let file = archive.parquet(member)?;
-    let (home, shown) = (quoted(table.name), table.shown());
-    let description =
-        file.description().ok_or_else(|| Error::integrity(format!("{} describes no table", member.name)))?;
-    let load = Load::new(0, columns::into_new(&file, description)?, &home, matches!(way, Way::Alone | Way::InOne));
-    let run = |client: &mut Client, statement: &str| {
-        client.batch_execute(statement).map_err(|cause| from_postgres(format!("restoring {shown}"), cause))
-    };
-    match way {
-        Way::Alone => run(client, &format!("BEGIN; TRUNCATE TABLE ONLY {home}"))?,
-        Way::Further => run(client, "BEGIN")?,
-        Way::InOne | Way::FurtherInOne => {}
-    }
-    rows::send(client, &Sending { table: &shown, file: &file, load: &load, wanted: None }, passed)?;
-    match way {
-        Way::Alone | Way::Further => run(client, "COMMIT"),
-        Way::InOne | Way::FurtherInOne if load.destination != home => {
-            run(client, &format!("DROP TABLE {}", load.destination))
+/// What connections can share, the most rows first. A table stays together, so that its rows can be frozen, unless it is so large that
+/// the other connections would wait for it.
+pub(super) fn loadings<'archive>(tables: &[Table<'archive>], connections: usize) -> Vec<Loading<'archive>> {
+    let all_rows: u64 = tables.iter().map(Table::rows).sum();
+    let fair_share = all_rows / u64::try_from(connections).unwrap_or(u64::MAX).max(1);
+    let mut loadings: Vec<Loading<'archive>> = Vec::new();
+    for table in tables {
+        // An extension may have put rows of its own into a table.
+        let occupied = table.condition.is_some();
+        let apart = table.members.len() > 1 && table.rows() > fair_share;
+        let way = match (connections == 1, occupied) {
+            (true, true) => Way::FurtherInOne,
+            (true, false) => Way::InOne,
+            (false, false) if !apart => Way::Alone,
+            (false, _) => Way::Further,
+        };
+        if way == Way::Further {
+            let part = |member: &&'archive Member| Table { members: vec![*member], ..table.clone() };
+            loadings.extend(table.members.iter().map(part).map(|table| Loading { table, way }));
+        } else {
+            loadings.push(Loading { table: table.clone(), way });
         }
-        Way::InOne | Way::FurtherInOne => Ok(()),
+    }
+    loadings.sort_by_key(|loading| std::cmp::Reverse(loading.table.rows()));
+    loadings
+}
+
+impl Loading<'_> {
+    /// Sends them.
+    ///
+    /// # Errors
+    /// Whatever the server refuses.
+    pub(super) fn run(
+        &self,
+        client: &mut Client,
+        archive: &DatabaseArchive,
+        passed: &(dyn Fn(u64) + Sync),
+    ) -> Result<()> {
+        let home = quoted(self.table.name);
+        match self.way {
+            Way::Alone => self.execute(client, &format!("BEGIN; TRUNCATE TABLE ONLY {home}"))?,
+            Way::Further => self.execute(client, "BEGIN")?,
+            Way::InOne | Way::FurtherInOne => {}
+        }
+        self.table.members.iter().try_for_each(|member| self.load(client, archive, member, passed))?;
+        match self.way {
+            Way::Alone | Way::Further => self.execute(client, "COMMIT"),
+            Way::InOne | Way::FurtherInOne => Ok(()),
+        }
+    }
+
+    fn load(
+        &self,
+        client: &mut Client,
+        archive: &DatabaseArchive,
+        member: &Member,
+        passed: &(dyn Fn(u64) + Sync),
+    ) -> Result<()> {
+        let file = archive.parquet(member)?;
+        let (home, shown) = (quoted(self.table.name), self.table.shown());
+        let description =
+            file.description().ok_or_else(|| Error::integrity(format!("{} describes no table", member.name)))?;
+        let frozen = matches!(self.way, Way::Alone | Way::InOne);
+        let load = Load::new(0, columns::into_new(&file, description)?, &home, frozen);
+        rows::send(client, &Sending { table: &shown, file: &file, load: &load, wanted: None }, passed)?;
+        // The next member of this transaction needs the name of the table in which rows wait.
+        if load.destination == home {
+            Ok(())
+        } else {
+            self.execute(client, &format!("DROP TABLE {}", load.destination))
+        }
+    }
+
+    fn execute(&self, client: &mut Client, statement: &str) -> Result<()> {
+        let step = || format!("restoring {}", self.table.shown());
+        client.batch_execute(statement).map_err(|cause| from_postgres(step(), cause))
     }
 }
 
@@ -161,5 +200,43 @@ mod tests {
         assert_eq!((tables[0].rows(), tables[1].rows()), (5, 1));
         let hash = tables[0].row_hash().unwrap();
         assert_eq!((hash.records, hash.sum.as_str()), (5, "9223372036854775808"));
+    }
+
+    #[test]
+    fn a_table_stays_together_unless_others_would_wait_for_it() {
+        let members = [
+            member("small", 1, "0"),
+            member("large", 6, "0"),
+            member("large", 5, "0"),
+            member("half", 6, "0"),
+            member("half", 4, "0"),
+        ];
+        let tables = tables(&members);
+        let shown = |connections| {
+            let loadings = loadings(&tables, connections);
+            loadings.iter().map(|one| (one.table.name.name.clone(), one.table.rows(), one.way)).collect::<Vec<_>>()
+        };
+        let named = |name: &str, rows, way| (name.to_owned(), rows, way);
+        let (alone, further) = (Way::Alone, Way::Further);
+        assert_eq!(shown(2), [named("large", 11, alone), named("half", 10, alone), named("small", 1, alone)]);
+        assert_eq!(
+            shown(3),
+            [
+                named("large", 6, further),
+                named("half", 6, further),
+                named("large", 5, further),
+                named("half", 4, further),
+                named("small", 1, alone)
+            ]
+        );
+        assert!(shown(1).iter().all(|(_, _, way)| *way == Way::InOne));
+    }
+
+    #[test]
+    fn rows_of_an_extension_stay() {
+        let member = Member { condition: Some("WHERE a".to_owned()), ..member("of_extension", 1, "0") };
+        let members = [member];
+        let ways: Vec<Way> = [1, 2].map(|connections| loadings(&tables(&members), connections)[0].way).to_vec();
+        assert_eq!(ways, [Way::FurtherInOne, Way::Further]);
     }
 }
