@@ -113,8 +113,10 @@ impl Shared {
         // A checksum of the parts' checksums says nothing about the whole.
         let whole = answer.checksum_type() != Some(&ChecksumType::Composite);
         let crc32 = answer.checksum_crc32().filter(|_| whole).and_then(checksum::decode);
-        let size_bytes = length(answer.content_length());
-        Ok(Some(ObjectInfo { key: key.clone(), size_bytes, modified_at: instant(answer.last_modified()), crc32 }))
+        let (size_bytes, modified_at) = (length(answer.content_length()), instant(answer.last_modified()));
+        // The header stands for other classes only.
+        let storage_class = answer.storage_class().map(|class| class.as_str().to_owned());
+        Ok(Some(ObjectInfo { key: key.clone(), size_bytes, modified_at, crc32, storage_class }))
     }
 
     /// A bucket with versions hides a locked object behind a delete marker and calls that deleted: its bytes stay.
