@@ -6,6 +6,7 @@
 
 pub mod chance;
 pub mod command;
+mod http;
 pub mod leftovers;
 pub mod made_store;
 pub mod oracle;
@@ -18,4 +19,5 @@ pub mod secrets;
 pub mod servers;
 pub mod stock;
 pub mod tally;
+pub mod warnings;
 pub mod weather;

@@ -47,7 +47,7 @@ fn cell(column: Column, row: &Row) -> Result<()> {
     if stalls(row) {
         command = command.env("VB_TIMEOUT", "1").env("VB_RETRIES", if row.times == Times::Always { "1" } else { "3" });
     }
-    if row.fault == Broken::RefusedAtFirst {
+    if matches!(row.fault, Broken::RefusedAtFirst) {
         command = command.env("VB_RETRIES", "50");
     }
     let run = command.run()?;
@@ -56,7 +56,7 @@ fn cell(column: Column, row: &Row) -> Result<()> {
     let code = column.exception(row).map_or(row.code, |(code, _)| code);
     let run = run.exited(code)?;
     if let Some(proxy) = &proxy
-        && row.fault != Broken::RefusedAtFirst
+        && !matches!(row.fault, Broken::RefusedAtFirst)
     {
         ensure!(proxy.broken() > 0, "nothing was broken: {run}");
     }

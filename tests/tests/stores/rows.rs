@@ -35,7 +35,7 @@ pub(crate) enum Moment {
 }
 
 /// What breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Broken {
     /// Nobody listens.
     Refused,
@@ -245,14 +245,14 @@ impl Column {
     /// The exit code where this server cannot do what the row asks of it, and why.
     pub(crate) fn exception(self, row: &Row) -> Option<(i32, &'static str)> {
         let Broken::Http(moment, fault) = row.fault else {
-            let asks = self == Self::FakeGcs && row.fault == Broken::Busy(Part);
+            let asks = self == Self::FakeGcs && matches!(row.fault, Broken::Busy(Part));
             return asks.then_some((6, ENDS_EARLY));
         };
-        let fault = fault?;
+        let flips_up = matches!(fault?, Fault::FlipUp);
         match self {
-            Self::FakeGcs if moment == Part && fault != Fault::FlipUp => Some((6, ENDS_EARLY)),
+            Self::FakeGcs if moment == Part && !flips_up => Some((6, ENDS_EARLY)),
             Self::FakeGcs if moment == Commit && row.times == Tries => Some((6, ENDS_EARLY)),
-            Self::FakeGcs | Self::GcpEmulator if moment == Part && fault == Fault::FlipUp => {
+            Self::FakeGcs | Self::GcpEmulator if moment == Part && flips_up => {
                 Some((6, "Google compares at the end of an upload"))
             }
             _ => None,
