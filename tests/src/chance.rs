@@ -30,7 +30,8 @@ impl Chance {
         self.seed
     }
 
-    fn next(&mut self) -> u64 {
+    /// Any number.
+    pub fn any(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut number = self.state;
         number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -40,12 +41,17 @@ impl Chance {
 
     /// A number below `end`, which must not be 0.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        (self.any() % end as u64) as usize
+    }
+
+    /// Once in so many times.
+    pub fn one_in(&mut self, many: usize) -> bool {
+        self.below(many) == 0
     }
 
     /// A moment within this time, to the microsecond.
     pub fn moment(&mut self, within: Duration) -> Duration {
-        Duration::from_micros(self.next() % (within.as_micros() as u64).max(1))
+        Duration::from_micros(self.any() % (within.as_micros() as u64).max(1))
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod chance;
 pub mod command;
+pub mod fuzz;
 mod http;
 pub mod leftovers;
 pub mod made_store;
