@@ -49,10 +49,21 @@ impl Chance {
         self.below(many) == 0
     }
 
+    /// So many bytes, which no compression makes fewer.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.any().to_be_bytes()[0]).collect()
+    }
+
     /// A moment within this time, to the microsecond.
     pub fn moment(&mut self, within: Duration) -> Duration {
         Duration::from_micros(self.any() % (within.as_micros() as u64).max(1))
     }
+}
+
+/// Bytes that no compression makes fewer; the same ones each time.
+#[must_use]
+pub fn noise(length: usize) -> Vec<u8> {
+    Chance::new(1).bytes(length)
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use vb_tests::chance::noise;
 use vb_tests::leftovers::wait_for_processes;
 use vb_tests::place::Place;
 use vb_tests::proxy::{Proxy, closed};
 use vb_tests::raw::{Direction, Fault, Kind};
 use vb_tests::stock::Stock;
 
-use crate::cell::{judge, noise};
+use crate::cell::judge;
 
 const LENGTH: usize = 20_000_000;
 /// In the middle of the data.

@@ -101,7 +101,7 @@ fn value(column_type: &ColumnType, chance: &mut Chance, out: &mut Vec<u8>) {
                 Numbers::Line | Numbers::Circle => 24,
                 Numbers::Segment | Numbers::Box => 32,
             };
-            out.extend(bytes(length, chance));
+            out.extend(chance.bytes(length));
         }
         ColumnType::Array(element, oid) => {
             let count = chance.below(4);
@@ -166,11 +166,7 @@ fn scalar_value(scalar: Scalar, chance: &mut Chance, out: &mut Vec<u8>) {
             return out.extend(texts[chance.below(texts.len())].as_bytes());
         }
     };
-    out.extend(bytes(fixed, chance));
-}
-
-fn bytes(count: usize, chance: &mut Chance) -> Vec<u8> {
-    (0..count).map(|_| chance.any().to_be_bytes()[0]).collect()
+    out.extend(chance.bytes(fixed));
 }
 
 fn numeric(scalar: Scalar, chance: &mut Chance, out: &mut Vec<u8>) {
