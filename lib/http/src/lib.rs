@@ -7,6 +7,7 @@ mod gathering;
 mod parts;
 mod retries;
 mod retry_after;
+mod status;
 mod words;
 
 pub use commit::Commit;
@@ -14,4 +15,5 @@ pub use gathering::{Gathering, memory_of};
 pub use parts::{Destination, Parts};
 pub use retries::{with_retries, within};
 pub use retry_after::retry_after;
+pub use status::kind_of_status;
 pub use words::{deepest, words};
