@@ -2,6 +2,8 @@
 
 #[path = "incremental/deletes.rs"]
 mod deletes;
+#[path = "incremental/identity.rs"]
+mod identity;
 #[path = "incremental/reasons.rs"]
 mod reasons;
 #[path = "incremental/state.rs"]

@@ -68,6 +68,9 @@ impl Command for Arguments {
         if let Some(hash) = &exported.row_hash {
             fields["row_hash"] = hash.sum.clone().into();
         }
+        if let Some(hash) = &exported.state_hash {
+            fields["state_hash"] = hash.sum.clone().into();
+        }
         fields["schema"] = exported.schema.into();
         if let Some(remembered) = &exported.keys {
             fields["deletes"] = json!({ "dirty": remembered.dirty, "keys": remembered.keys });

@@ -52,6 +52,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     disable_triggers: bool,
 
+    /// Take the rows as they come, without a comparison with the source's hash
+    #[arg(long)]
+    no_compare: bool,
+
     #[command(flatten)]
     database: DatabaseArguments,
 
@@ -85,9 +89,9 @@ impl Arguments {
     /// # Errors
     /// A usage error for options that are for a table.
     pub(crate) fn whole_database(&self, environment: &Environment) -> Result<Restore<'_>> {
-        let for_a_table = self.table.is_some() || self.range.is_some() || self.disable_triggers;
+        let for_a_table = self.table.is_some() || self.range.is_some() || self.disable_triggers || self.no_compare;
         if for_a_table || self.mode != ModeName::Auto || self.schema != SchemaName::Auto {
-            return Err(Error::usage("--table, --mode, --schema, --range and --disable-triggers are for a table, and a whole database has come")
+            return Err(Error::usage("--table, --mode, --schema, --range, --no-compare and --disable-triggers are for a table, and a whole database has come")
                 .with_hint("Leave them out; a single table of the archive can be restored after tar -x, from its Parquet file."));
         }
         Ok(Restore {
@@ -120,6 +124,7 @@ impl Arguments {
             jobs: self.jobs.map_or(0, usize::from),
             disable_triggers: self.disable_triggers,
             by_description: self.schema == SchemaName::Description,
+            uncompared: self.no_compare,
         })
     }
 }

@@ -14,6 +14,9 @@ use vb_core::{Error, Result};
 /// The footer's key for the hash.
 pub const METADATA_KEY: &str = "vb.rows";
 
+/// The same for the hash of all rows of a table, in a file that holds the new ones only.
+pub const STATE_KEY: &str = "vb.all_rows";
+
 /// The rows of a table or a query, as one number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowHash {

@@ -1,6 +1,6 @@
 //! Reads what was planned: one snapshot, one COPY or several side by side, one stream.
 
-use crate::holding::{Holder, locked_snapshot};
+use crate::holding::{Hashed, Holder, locked_snapshot};
 use crate::key_pass::{KeyPass, Moment};
 use crate::pg_dump::Run;
 use crate::plan::{self, Ground, Plan};
@@ -41,6 +41,8 @@ pub struct Exported {
     pub records: u64,
     /// The server's hash of them, if it was asked for.
     pub row_hash: Option<RowHash>,
+    /// That of all rows of the table, where only the new ones were read and a restore can know which of the others are gone.
+    pub state_hash: Option<RowHash>,
     /// How the schema travels: `dump` or `description`; none where it does not.
     pub schema: Option<&'static str>,
     /// What people should know.
@@ -107,7 +109,8 @@ impl Export {
             jobs: self.jobs,
             row_security: self.row_security,
         };
-        let holder = Holder::start(self.client, self.row_hash.then(|| self.plan.select.clone()))?;
+        let queries = Hashed { rows: Some(self.plan.select.clone()), state: self.plan.state.clone() };
+        let holder = Holder::start(self.client, if self.row_hash { queries } else { Hashed::default() })?;
         let making = self.tombstones.map(Tombstones::begin).transpose()?;
         let mut exported = Exported::default();
         match self.format {
@@ -120,7 +123,7 @@ impl Export {
             }
             format => {
                 let records = to_text(&reading, &self.plan.select, format, output)?;
-                exported.row_hash = holder.finish()?;
+                exported.row_hash = holder.finish()?.rows;
                 exported.counted(records)
             }
         }
@@ -128,7 +131,7 @@ impl Export {
 }
 
 impl Exported {
-    /// What the footer says at the end: the schema, which rows are gone, and the hash of the rows.
+    /// What the footer says at the end: the schema, which rows are gone, and the hashes of the rows.
     fn footer(
         &mut self,
         schema: Option<Pending>,
@@ -144,10 +147,13 @@ impl Exported {
             footer.extend(deletes);
             self.keys = Some(remembered);
         }
-        self.row_hash = holder.finish()?;
-        if let Some(hash) = &self.row_hash {
-            footer.push((row_hash::METADATA_KEY.to_owned(), to_json(hash)?));
+        let Hashed { rows, state } = holder.finish()?;
+        for (key, hash) in [(row_hash::METADATA_KEY, &rows), (row_hash::STATE_KEY, &state)] {
+            if let Some(hash) = hash {
+                footer.push((key.to_owned(), to_json(hash)?));
+            }
         }
+        (self.row_hash, self.state_hash) = (rows, state);
         Ok(footer)
     }
 

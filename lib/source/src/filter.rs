@@ -86,6 +86,11 @@ pub(crate) fn pieces(
     (pieces, select)
 }
 
+/// All rows of the table, as a query.
+pub(crate) fn everything(table: &Table) -> String {
+    Statements::of(table, &[]).select
+}
+
 /// The SQL that a plan is made of.
 struct Statements {
     /// Everything at once.

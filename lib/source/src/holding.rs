@@ -11,30 +11,41 @@ use vb_postgres::snapshot::{self, Snapshot};
 use vb_postgres::stored_schema::Name;
 use vb_postgres::{catalog, relation};
 
+/// What the server hashes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Hashed<T> {
+    /// The rows that are read.
+    pub(crate) rows: Option<T>,
+    /// All that the table holds, where that is more.
+    pub(crate) state: Option<T>,
+}
+
 /// The transaction that holds the snapshot, on a thread of its own: where it is asked to, it hashes the rows meanwhile.
-pub(crate) struct Holder(JoinHandle<Result<(Client, Option<RowHash>)>>);
+pub(crate) struct Holder(JoinHandle<Result<(Client, Hashed<RowHash>)>>);
 
 impl Holder {
-    /// Hashes the rows of this query, if there is one.
-    pub(crate) fn start(mut client: Client, select: Option<String>) -> Result<Self> {
+    /// Hashes the rows of these queries.
+    pub(crate) fn start(mut client: Client, queries: Hashed<String>) -> Result<Self> {
         let run = move || {
-            let hash = select.map(|select| row_hash::of_query(&mut client, &select)).transpose()?;
-            Ok((client, hash))
+            let mut hash =
+                |query: Option<String>| query.map(|query| row_hash::of_query(&mut client, &query)).transpose();
+            let hashed = Hashed { rows: hash(queries.rows)?, state: hash(queries.state)? };
+            Ok((client, hashed))
         };
         let thread = std::thread::Builder::new().name("snapshot".to_owned()).spawn(run);
         thread.map(Self).map_err(|cause| Error::io("starting the thread that holds the snapshot", cause))
     }
 
     /// Ends the transaction. Had it ended before, so would have the rows' common moment.
-    pub(crate) fn finish(self) -> Result<Option<RowHash>> {
+    pub(crate) fn finish(self) -> Result<Hashed<RowHash>> {
         let ended =
             self.0.join().unwrap_or_else(|_| Err(Error::failure("hashing the rows: the thread ended unexpectedly")));
-        let (mut client, hash) = ended?;
+        let (mut client, hashed) = ended?;
         client.batch_execute("COMMIT").map_err(|cause| from_postgres("ending the export", cause))?;
         if client.is_closed() {
             return Err(Error::unavailable("ending the export: the connection that held the snapshot was closed"));
         }
-        Ok(hash)
+        Ok(hashed)
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Plan {
     pub pieces: Vec<Piece>,
     /// The same rows as a query.
     pub select: String,
+    /// All rows of the table as a query, where only the new ones are read and a restore can know which of the others are gone.
+    pub state: Option<String>,
     /// What the stream is; records and stages come later.
     pub label: Label,
     /// The columns.
@@ -111,7 +113,9 @@ pub fn of_table(request: &Request, part: &TablePart, ground: &Ground<'_>) -> Res
     let warnings = warnings(base, by, snapshot, label.continues && since.is_some());
     let by = by.map(|by| by.name().to_owned());
     let exported = filter.exported();
-    Ok(Plan { pieces, select, label, description: description.clone(), by, exported, reason, warnings })
+    let tells_all = base.is_some() && label.continues && part.deletes.is_some();
+    let state = tells_all.then(|| filter::everything(table));
+    Ok(Plan { pieces, select, state, label, description: description.clone(), by, exported, reason, warnings })
 }
 
 /// Where the export leaves off.
@@ -163,7 +167,17 @@ pub fn of_query(request: &Request, query: &str, description: TableDescription, s
     label.source.source_type = "query".to_owned();
     label.source.name.clone_from(&query);
     let pieces = vec![Piece::of(query.clone(), None)];
-    Plan { pieces, select: query, label, description, by: None, exported: None, reason: None, warnings: Vec::new() }
+    Plan {
+        pieces,
+        select: query,
+        state: None,
+        label,
+        description,
+        by: None,
+        exported: None,
+        reason: None,
+        warnings: Vec::new(),
+    }
 }
 
 fn label(request: &Request, description: &TableDescription, server: &Server, set: &str) -> Label {

@@ -17,16 +17,22 @@ pub enum Identity {
     NotCompared(&'static str),
 }
 
-/// Compares, if the newest file carries a hash of all rows and the table holds these only.
+/// Compares, if the newest file carries a hash of all that the table was, and the table holds these rows only.
 ///
 /// # Errors
 /// An integrity error if the rows differ: then nothing may be committed.
 pub(crate) fn check(client: &mut Client, plan: &Plan, files: &Files<'_>) -> Result<Identity> {
     let file = files.telling;
-    if files.are_a_chain() {
-        return Ok(Identity::NotCompared("the backups of the chain have no hash of all its rows"));
+    if plan.uncompared {
+        return Ok(Identity::NotCompared("--no-compare"));
     }
-    let Some(expected) = file.row_hash() else { return Ok(Identity::NotCompared("the file has no hash of its rows")) };
+    let (expected, without) = match files.all.last() {
+        Some(newest) if files.are_a_chain() => {
+            (newest.state_hash(), "the newest backup of the chain has no hash of the whole table")
+        }
+        _ => (file.row_hash(), "the file has no hash of its rows"),
+    };
+    let Some(expected) = expected else { return Ok(Identity::NotCompared(without)) };
     if let Some(reason) = obstacle(plan) {
         return Ok(Identity::NotCompared(reason));
     }
@@ -41,9 +47,14 @@ pub(crate) fn check(client: &mut Client, plan: &Plan, files: &Files<'_>) -> Resu
         return Ok(Identity::Identical);
     }
     let message = format!("restoring {}: the rows are not what they were when they were exported", plan.table);
-    Err(Error::integrity(message).with_hint(
-        "Nothing was changed. A trigger or a rule on the table may have changed them; if there is none, report this as a defect of vb.",
-    ))
+    let hint = if files.are_a_chain() {
+        "Nothing was changed. Where rows are new by a time column, some were updated at the source without a new time: export with --by xmin. \
+         Restore what there is with --no-compare, or an earlier full backup."
+    } else {
+        "Nothing was changed. A trigger or a rule on the table may have changed them; if there is none, report this as a defect of vb. \
+         Restore what there is with --no-compare."
+    };
+    Err(Error::integrity(message).with_hint(hint))
 }
 
 /// What makes the table more, or less, than the file's rows.

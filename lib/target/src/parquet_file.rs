@@ -33,6 +33,7 @@ pub struct ParquetFile {
     metadata: ArrowReaderMetadata,
     description: Option<TableDescription>,
     row_hash: Option<RowHash>,
+    state_hash: Option<RowHash>,
     stored: Option<StoredSchema>,
     asides: Vec<Aside>,
     has_deletes: bool,
@@ -68,12 +69,13 @@ impl ParquetFile {
         let description = ours(footer, schema::METADATA_KEY, name, "description of the table")?;
         let stored = ours(footer, SCHEMA_KEY, name, "schema")?;
         let row_hash = ours(footer, row_hash::METADATA_KEY, name, "hash of the rows")?;
+        let state_hash = ours(footer, row_hash::STATE_KEY, name, "hash of the table")?;
         let asides = ours(footer, ASIDE_KEY, name, "list of values kept aside")?.unwrap_or_default();
         let has_deletes = text_of(footer, keys::METADATA_KEY).is_some();
         // What the footer says is known now; of a long chain, many files are open.
         let metadata = without_texts(&metadata).map_err(|cause| without_footer(name, &cause))?;
         let name = name.to_owned();
-        Ok(Self { file, name, metadata, description, row_hash, stored, asides, has_deletes, rows })
+        Ok(Self { file, name, metadata, description, row_hash, state_hash, stored, asides, has_deletes, rows })
     }
 
     /// What it is to people.
@@ -104,6 +106,12 @@ impl ParquetFile {
     #[must_use]
     pub fn row_hash(&self) -> Option<&RowHash> {
         self.row_hash.as_ref()
+    }
+
+    /// The server's hash of all rows of the table at that time, where the file holds only those that were new.
+    #[must_use]
+    pub fn state_hash(&self) -> Option<&RowHash> {
+        self.state_hash.as_ref()
     }
 
     /// How that table was made, if that travelled with it.

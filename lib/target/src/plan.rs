@@ -53,6 +53,8 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// The time column by which rows are chosen, if they are.
     pub by: Option<String>,
+    /// Whether the rows are taken as they come.
+    pub(crate) uncompared: bool,
     /// The key by which rows of several backups are the same row.
     pub(crate) key: Vec<String>,
     /// The target's name in SQL.
@@ -94,6 +96,7 @@ pub(crate) fn of(request: &Request, files: &Files<'_>, target: &Target) -> Resul
         moved: None,
         warnings,
         by: selection.as_ref().map(|selection| selection.column.clone()),
+        uncompared: request.uncompared,
         key: files.key()?,
         home: name.clone(),
         target: name,

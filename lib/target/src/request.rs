@@ -20,6 +20,8 @@ pub struct Request {
     pub disable_triggers: bool,
     /// Whether a missing table is made from its description, even where the file holds the statements that made it.
     pub by_description: bool,
+    /// Whether the rows are taken as they come, without a comparison with the source's hash.
+    pub uncompared: bool,
 }
 
 /// What becomes of rows that are there, as asked for.
