@@ -3,15 +3,17 @@
 //! fails, which is said, and a scratch database is the place for it.
 
 use super::archive::DatabaseArchive;
+use super::chain::DatabaseChain;
 use super::crew::{run, share};
-use super::rows::{self, Table, Way};
+use super::rows::{self, Way};
+use super::table::{Part, Table};
 use super::{large_objects, schema};
 use postgres::Client;
 use std::sync::{Mutex, PoisonError};
 use vb_core::{Error, Result};
 use vb_postgres::connection::{Parameters, connect, from_postgres};
 use vb_postgres::database::contents::{self, quoted};
-use vb_postgres::database::{Member, SequenceState, format};
+use vb_postgres::database::{SequenceState, format};
 use vb_postgres::snapshot::SESSION_SETTINGS;
 use vb_postgres::sql::literal;
 
@@ -70,16 +72,16 @@ pub fn check_empty(parameters: &Parameters) -> Result<()> {
 /// # Errors
 /// The step that failed, and whether anything was changed.
 pub fn restore(
-    archive: &DatabaseArchive,
+    chain: &DatabaseChain,
     options: &Options,
     parameters: &Parameters,
     passed: &(dyn Fn(u64) + Sync),
 ) -> Result<Restored> {
+    let (archive, tables) = (chain.newest(), chain.tables()?);
     check_empty(parameters)?;
     let jobs = options.jobs.max(1);
     let clients = (0..jobs).map(|_| open(parameters, jobs)).collect::<Result<_>>()?;
-    let tables = rows::tables(&archive.manifest.members);
-    let mut run = Run { archive, options, clients, tables, one_transaction: jobs == 1 };
+    let mut run = Run { chain, archive, options, clients, tables, one_transaction: jobs == 1 };
     let restored = run.all(passed);
     restored.map_err(|error| {
         let hint = if run.one_transaction {
@@ -105,6 +107,8 @@ fn open(parameters: &Parameters, jobs: usize) -> Result<Client> {
 }
 
 struct Run<'run> {
+    chain: &'run DatabaseChain,
+    /// The newest of the chain: everything but rows and large objects is in each of them.
     archive: &'run DatabaseArchive,
     options: &'run Options,
     clients: Vec<Client>,
@@ -120,11 +124,11 @@ impl Run<'_> {
         self.on_first(|client| schema::before(client, &before))?;
         self.next_transaction()?;
         self.rows(passed).map_err(|error| error.during("restoring the rows"))?;
-        let (archive, options) = (self.archive, self.options);
+        let (chain, options) = (self.chain, self.options);
         if !self.one_transaction {
             self.first("restoring the large objects", &["BEGIN"])?;
         }
-        self.on_first(|client| large_objects::restore(client, archive, options))?;
+        self.on_first(|client| large_objects::restore(client, chain, options))?;
         self.sequences()?;
         self.next_transaction()?;
         restored.tables = self.compare()?;
@@ -167,11 +171,12 @@ impl Run<'_> {
     /// The rows come as any session would write them, so that names in them mean what they meant.
     fn rows(&mut self, passed: &(dyn Fn(u64) + Sync)) -> Result<()> {
         self.everywhere("SET search_path TO DEFAULT")?;
-        let (archive, one) = (self.archive, self.one_transaction);
-        let tasks: Vec<(&Table<'_>, &Member)> =
-            self.tables.iter().flat_map(|table| table.members.iter().map(move |member| (table, *member))).collect();
-        share(&mut self.clients, tasks, |client, (table, member)| {
-            rows::load(client, archive, table, member, Way::of(table, one), passed)
+        let (chain, one) = (self.chain, self.one_transaction);
+        share(&mut self.clients, self.tables.iter().collect(), |client, table: &Table<'_>| table.judge(client, chain))?;
+        let tasks: Vec<(&Table<'_>, &Part<'_>)> =
+            self.tables.iter().flat_map(|table| table.parts.iter().map(move |part| (table, part))).collect();
+        share(&mut self.clients, tasks, |client, (table, part)| {
+            rows::load(client, chain, table, part, Way::of(table, one), passed)
         })?;
         self.everywhere("SET search_path = ''")
     }

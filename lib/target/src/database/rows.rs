@@ -1,86 +1,14 @@
-//! The rows of one member into its table, and whether a table holds what it held.
+//! The rows of one member into its table.
 
-use super::archive::DatabaseArchive;
+use super::chain::DatabaseChain;
+use super::table::{Part, Table};
 use crate::columns;
 use crate::load::Load;
 use crate::rows::{self, Sending};
 use postgres::Client;
 use vb_core::{Error, Result};
-use vb_postgres::catalog;
 use vb_postgres::connection::from_postgres;
-use vb_postgres::database::Member;
 use vb_postgres::database::contents::quoted;
-use vb_postgres::row_hash::{self, RowHash};
-use vb_postgres::stored_schema::Name;
-
-/// Members of one table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Table<'archive> {
-    pub(super) name: &'archive Name,
-    pub(super) condition: Option<&'archive str>,
-    pub(super) members: Vec<&'archive Member>,
-}
-
-/// The tables of an archive, in its order.
-pub(super) fn tables(members: &[Member]) -> Vec<Table<'_>> {
-    let mut tables: Vec<Table<'_>> = Vec::new();
-    let mut places = std::collections::BTreeMap::new();
-    for member in members {
-        let Some(name) = &member.table else { continue };
-        let place = *places.entry(name).or_insert_with(|| {
-            tables.push(Table { name, condition: member.condition.as_deref(), members: Vec::new() });
-            tables.len() - 1
-        });
-        if let Some(table) = tables.get_mut(place) {
-            table.members.push(member);
-        }
-    }
-    tables
-}
-
-impl Table<'_> {
-    /// `schema.table` for people.
-    pub(super) fn shown(&self) -> String {
-        format!("{}.{}", self.name.schema, self.name.name)
-    }
-
-    /// Rows of all members.
-    pub(super) fn rows(&self) -> u64 {
-        self.members.iter().filter_map(|member| member.rows).sum()
-    }
-
-    /// The server's hash of all its rows, if every member has one: a sum, like theirs.
-    fn row_hash(&self) -> Option<RowHash> {
-        let hashes: Option<Vec<&RowHash>> = self.members.iter().map(|member| member.row_hash.as_ref()).collect();
-        let hashes = hashes?;
-        let sums: Option<Vec<i128>> = hashes.iter().map(|hash| hash.sum.parse().ok()).collect();
-        let sum = sums?.into_iter().try_fold(0_i128, i128::checked_add)?;
-        let columns = hashes.first()?.columns.clone();
-        Some(RowHash { records: hashes.iter().map(|hash| hash.records).sum(), sum: sum.to_string(), columns })
-    }
-
-    /// Whether the restored rows are those of the source, by the server's hash; none where there is no hash of these.
-    ///
-    /// # Errors
-    /// An integrity error if they are not.
-    pub(super) fn compare(&self, client: &mut Client) -> Result<Option<bool>> {
-        let Some(expected) = self.row_hash() else { return Ok(None) };
-        let condition = self.condition.map(|condition| format!(" {condition}")).unwrap_or_default();
-        let home = quoted(self.name);
-        let oid = catalog::find(client, &home)?;
-        // A table without columns was dumped as one column, since a file must have one.
-        let columns = if catalog::columns(client, oid)?.is_empty() { catalog::NO_COLUMNS } else { "*" };
-        let select = format!("SELECT {columns} FROM ONLY {home}{condition}");
-        let found = row_hash::of_columns(client, &select, expected.columns.clone())?;
-        if found == expected {
-            return Ok(Some(true));
-        }
-        Err(Error::integrity(format!(
-            "restoring {}: the rows are not what they were when they were dumped",
-            self.shown()
-        )))
-    }
-}
 
 /// How a member's rows come into their table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +29,7 @@ impl Way {
         match (one_transaction, table.condition.is_some()) {
             (true, true) => Self::FurtherInOne,
             (true, false) => Self::InOne,
-            (false, false) if table.members.len() == 1 => Self::Alone,
+            (false, false) if table.parts.len() == 1 => Self::Alone,
             (false, _) => Self::Further,
         }
     }
@@ -113,13 +41,13 @@ impl Way {
 /// Whatever the server refuses.
 pub(super) fn load(
     client: &mut Client,
-    archive: &DatabaseArchive,
+    chain: &DatabaseChain,
     table: &Table<'_>,
-    member: &Member,
+    part: &Part<'_>,
     way: Way,
     passed: &(dyn Fn(u64) + Sync),
 ) -> Result<()> {
-    let file = archive.parquet(member)?;
+    let (file, member) = (chain.parquet(part)?, part.member);
     let (home, shown) = (quoted(table.name), table.shown());
     let description =
         file.description().ok_or_else(|| Error::integrity(format!("{} describes no table", member.name)))?;
@@ -132,34 +60,14 @@ pub(super) fn load(
         Way::Further => run(client, "BEGIN")?,
         Way::InOne | Way::FurtherInOne => {}
     }
-    rows::send(client, &Sending { table: &shown, file: &file, load: &load, wanted: None }, passed)?;
+    let live = |row: u64| table.is_live(part, row);
+    let wanted: Option<&(dyn Fn(u64) -> bool + Sync)> = if table.is_judged() { Some(&live) } else { None };
+    rows::send(client, &Sending { table: &shown, file: &file, load: &load, wanted }, passed)?;
     match way {
         Way::Alone | Way::Further => run(client, "COMMIT"),
         Way::InOne | Way::FurtherInOne if load.destination != home => {
             run(client, &format!("DROP TABLE {}", load.destination))
         }
         Way::InOne | Way::FurtherInOne => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn member(table: &str, rows: u64, sum: &str) -> Member {
-        let name = Name { schema: "s".to_owned(), name: table.to_owned() };
-        let row_hash = Some(RowHash { records: rows, sum: sum.to_owned(), columns: Vec::new() });
-        Member { table: Some(name), rows: Some(rows), row_hash, ..Member::default() }
-    }
-
-    #[test]
-    fn parts_of_a_table_are_summed() {
-        let members =
-            [member("a", 2, "9223372036854775807"), member("b", 1, "7"), member("a", 3, "1"), Member::default()];
-        let tables = tables(&members);
-        assert_eq!(tables.len(), 2);
-        assert_eq!((tables[0].rows(), tables[1].rows()), (5, 1));
-        let hash = tables[0].row_hash().unwrap();
-        assert_eq!((hash.records, hash.sum.as_str()), (5, "9223372036854775808"));
     }
 }
