@@ -74,6 +74,7 @@ fn what_changes_on_the_way_is_found() {
     );
     increments.rental.run(&unpack).unwrap().succeeded().unwrap();
     let run = increments.rental.run("vb-import false.tar").unwrap().exited(6).unwrap();
+    assert!(run.stderr_text().contains(&format!("it stands on {}, and {} came before it", ids[0], ids[1])), "{run}");
     assert!(is_empty(&increments).unwrap(), "{run}");
 }
 
