@@ -69,7 +69,8 @@ enum Source {
         /// One SELECT
         sql: String,
     },
-    /// The whole database of the connection: the archive of pg_dump, or with --format parquet every table in one tar
+    /// The whole database of the connection: the archive of pg_dump, or with --format parquet every table in one tar; then with
+    /// --since @FILE what has changed in it
     Dump,
     /// Nothing: holds a snapshot for other exports, as long as a command runs or until it is ended
     Snapshot(Holding),

@@ -111,14 +111,13 @@ const SECOND: &str = "
 fn a_chain_of_dumps_restores_what_the_source_is() {
     for options in ["", "--row-hash --jobs 3"] {
         let increments = Increments::new().unwrap();
-        // They have changed something before a dump, and end after it: a time would hide their rows.
+        // They have changed a row before a dump, and end after it: a time would hide it, and no count of rows shows it.
         let (mut first, mut second) =
             (increments.rental.source.client().unwrap(), increments.rental.source.client().unwrap());
         first.batch_execute("BEGIN; UPDATE language SET name = 'Englisch' WHERE language_id = 1").unwrap();
         assert_eq!(increments.full(options).unwrap(), "");
-        second.batch_execute("BEGIN; DELETE FROM film WHERE film_id = 1999").unwrap();
-        second.batch_execute("INSERT INTO film (title, language_id) VALUES ('late', 2)").unwrap();
-        first.batch_execute("INSERT INTO language (name) VALUES ('Latein'); COMMIT").unwrap();
+        second.batch_execute("BEGIN; UPDATE film SET title = 'late' WHERE film_id = 1999").unwrap();
+        first.batch_execute("COMMIT").unwrap();
         increments.execute(FIRST).unwrap();
         increments.increment(options).unwrap();
         second.batch_execute("COMMIT").unwrap();
