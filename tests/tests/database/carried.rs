@@ -10,6 +10,7 @@ use crate::increment::Increments;
 /// Tables that can be continued; then what happens to them.
 const TABLES: &str = "
     CREATE TYPE colour AS ENUM ('red', 'green');
+    CREATE TYPE shade AS ENUM ('dark');
     CREATE TYPE pair AS (a integer, b integer);
     CREATE TABLE as_it_was (id integer PRIMARY KEY, note text);
     CREATE TABLE changed (id integer PRIMARY KEY, note text);
@@ -21,6 +22,7 @@ const TABLES: &str = "
     CREATE TABLE widened (id integer PRIMARY KEY, note varchar(9));
     CREATE TABLE no_more_generated (id integer PRIMARY KEY, note text GENERATED ALWAYS AS (id::text) STORED);
     CREATE TABLE coloured (id integer PRIMARY KEY, note colour);
+    CREATE TABLE shaded (id integer PRIMARY KEY, note shade[]);
     CREATE TABLE paired (id integer PRIMARY KEY, note pair[]);
     CREATE TABLE without_key (id integer, note text);
     CREATE TABLE quiet_without_key (id integer, note text);
@@ -30,6 +32,7 @@ const TABLES: &str = "
     INSERT INTO key_of_range SELECT int4range(n, n + 1), n FROM generate_series(1, 50) n;
     INSERT INTO key_of_many SELECT 'Größe ' || n, 'red', n / 4.0 FROM generate_series(1, 500) n;
     INSERT INTO paired SELECT n, ARRAY[(n, n)::pair] FROM generate_series(1, 50) n;
+    INSERT INTO shaded SELECT n, '[0:1]={dark,dark}' FROM generate_series(1, 50) n;
     INSERT INTO coloured SELECT n, 'green' FROM generate_series(1, 50) n;
     INSERT INTO no_more_generated SELECT n FROM generate_series(1, 50) n;
     DO $$ DECLARE name text; BEGIN
@@ -49,6 +52,7 @@ const CHANGES: &str = "
     ALTER TABLE widened ALTER COLUMN note TYPE text;
     ALTER TABLE no_more_generated ALTER COLUMN note DROP EXPRESSION;
     ALTER TYPE colour RENAME VALUE 'green' TO 'grün';
+    ALTER TYPE shade RENAME TO tint;
     ALTER TYPE pair DROP ATTRIBUTE b; ALTER TYPE pair ADD ATTRIBUTE b integer;
     DELETE FROM without_key WHERE id = 7;
     ALTER TABLE other_key DROP CONSTRAINT other_key_pkey, ADD COLUMN key integer GENERATED ALWAYS AS IDENTITY;
@@ -86,6 +90,7 @@ fn what_cannot_be_continued_is_carried_whole_and_nothing_else() {
         ("widened", "whole its name, its columns"),
         ("no_more_generated", "whole its name, its columns"),
         ("coloured", "whole its name, its columns"),
+        ("shaded", "whole its name, its columns"),
         ("paired", "whole its name, its columns"),
         ("without_key", "whole it has changed, and no key"),
         ("quiet_without_key", "nothing "),
@@ -100,13 +105,14 @@ fn what_cannot_be_continued_is_carried_whole_and_nothing_else() {
     increments
         .execute(
             "UPDATE emptied SET note = 'x'; INSERT INTO emptied VALUES (1); DELETE FROM column_again WHERE id < 9;
-             INSERT INTO made_again VALUES (2); DELETE FROM coloured WHERE id = 3; UPDATE paired SET note = NULL WHERE id = 3;
+             INSERT INTO made_again VALUES (2); DELETE FROM coloured WHERE id = 3;
+             UPDATE shaded SET note = '{dark}' WHERE id = 7; UPDATE paired SET note = NULL WHERE id = 3;
              DELETE FROM key_of_many WHERE at = 10 OR note = 'grün'; UPDATE key_of_many SET at = 0.5 WHERE at = 11",
         )
         .unwrap();
     increments.increment("").unwrap();
     let now = carried(&increments).unwrap();
-    for table in ["emptied", "column_again", "made_again", "coloured", "paired", "key_of_many"] {
+    for table in ["emptied", "column_again", "made_again", "coloured", "shaded", "paired", "key_of_many"] {
         assert_eq!(now[table], "changes ", "{table}");
     }
     assert_eq!(now["with_another_name"], "nothing ");

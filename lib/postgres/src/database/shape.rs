@@ -10,7 +10,7 @@ const STEP: &str = "reading the columns of all tables";
 
 /// Of each table a digest of all that the meaning of its stored rows hangs on: its name, which of its rows are the user's, its columns
 /// with their numbers (a column that was dropped and added again has another one, and no old values) and types, and of what
-/// those are made of: labels of enums, attributes of composites.
+/// those are called and made of: labels of enums, attributes of composites.
 ///
 /// # Errors
 /// If the server does not answer.
@@ -39,6 +39,8 @@ const SHAPES: &str = "\
        WHERE made.oid >= 16384), \
     line AS (SELECT asked.place, format('column %s %s %s %s %s', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated) AS words \
        FROM asked JOIN pg_catalog.pg_attribute a ON a.attrelid = asked.oid WHERE a.attnum > 0 AND NOT a.attisdropped \
+     UNION ALL SELECT used.place, format('type %s %s %s', t.oid, n.nspname, t.typname) \
+       FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
      UNION ALL SELECT used.place, format('label %s %s %s', e.enumtypid, e.enumsortorder, e.enumlabel) \
        FROM used JOIN pg_catalog.pg_enum e ON e.enumtypid = used.oid \
      UNION ALL SELECT used.place, format('attribute %s %s %s %s %s', t.oid, a.attnum, a.attname, a.atttypid, a.atttypmod) \

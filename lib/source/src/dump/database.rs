@@ -9,6 +9,7 @@ use super::table::{self, Source};
 use super::{DumpRequest, snapshot};
 use postgres::Client;
 use std::io::Write;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::sync_channel;
 use vb_core::continuation::Present;
 use vb_core::label::{Kind, Label};
@@ -132,6 +133,7 @@ impl Database {
             token: &self.snapshot.token,
             row_hash: self.request.row_hash,
             ground: self.ground.as_ref(),
+            listed: AtomicU64::new(0),
         };
         looker.all(&self.tables, self.request.jobs)
     }

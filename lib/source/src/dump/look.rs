@@ -5,6 +5,7 @@ use super::reader;
 use crate::key_pass::{KeyPass, Moment};
 use postgres::Client;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use vb_core::{Error, Result};
 use vb_postgres::connection::{Parameters, from_postgres};
@@ -54,7 +55,12 @@ pub(super) struct Looker<'dump> {
     pub(super) row_hash: bool,
     /// None where the dump is full.
     pub(super) ground: Option<&'dump Ground>,
+    /// How many hashes the lists of what is gone hold so far.
+    pub(super) listed: AtomicU64,
 }
+
+/// Hashes that all lists together may hold: 64 MiB, since they are held in memory.
+const MOST_LISTED: u64 = (64 << 20) / 8;
 
 impl Looker<'_> {
     /// Looks at all tables over so many connections.
@@ -119,9 +125,13 @@ impl Looker<'_> {
             return Ok(whole(keys, "its key has changed"));
         }
         let changes = pass.compare(base.clone(), &condition)?;
-        match why_whole(&changes) {
-            Some(reason) => Ok(whole(keys, &reason)),
+        let listed = self.listed.fetch_add(changes.live, Ordering::Relaxed) + changes.live;
+        match why_whole(&changes, listed) {
             None => self.changed(client, now, pass, changes, condition),
+            Some(reason) => {
+                self.listed.fetch_sub(changes.live, Ordering::Relaxed);
+                Ok(whole(keys, &reason))
+            }
         }
     }
 
@@ -164,10 +174,25 @@ fn counts(client: &mut Client, table: &DumpTable, condition: &str) -> Result<(u6
 }
 
 /// Why these changes are not told one by one.
-fn why_whole(changes: &Changes) -> Option<String> {
+fn why_whole(changes: &Changes, listed: u64) -> Option<String> {
     let (dirty, all) = (changes.dirty.len(), changes.now.number());
     if changes.missed > 0 {
         return Some("there are rows that are new and older than the last export".to_owned());
     }
-    would_be_too_large(dirty, all, changes.live).then(|| format!("rows are gone from {dirty} of {all} groups of keys"))
+    let too_large = would_be_too_large(dirty, all, changes.live) || changes.live > 0 && listed > MOST_LISTED;
+    too_large.then(|| format!("rows are gone from {dirty} of {all} groups of keys"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_not_carried() {
+        let changes = |live, missed| Changes { now: Buckets::new(Vec::new(), 16), dirty: vec![3], live, missed };
+        assert_eq!(why_whole(&changes(100, 0), 100), None);
+        assert!(why_whole(&changes(100, 0), MOST_LISTED + 1).unwrap().contains("1 of 16"));
+        assert_eq!(why_whole(&changes(0, 0), MOST_LISTED + 1), None, "rows are gone from a group that is empty now");
+        assert!(why_whole(&changes(0, 1), 0).unwrap().contains("older"));
+    }
 }
