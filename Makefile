@@ -37,7 +37,6 @@ test: setup build lint ## run all tests, against real servers
 chaos: setup build ## kill stages and break requests at random: 1000 backups on each store within CHAOS_SECONDS (7200) each, 200 restores
 	VB_CHAOS_SECONDS=$(CHAOS_SECONDS) cargo test --release --package vb-tests --test chaos
 	VB_SOAK_ROUNDS=200 cargo test --release --package vb-tests --test soak
-	cargo test --release --package vb-tests --test stores -- --ignored
 
 torture: setup build ## twenty incrementals beside eight writers for a minute and a half, some killed, restored and compared
 	VB_TORTURE_SECONDS=90 VB_TORTURE_INCREMENTALS=20 VB_TORTURE_HOLD_SECONDS=10 cargo test --release --package vb-tests --test torture -- --nocapture

@@ -30,7 +30,8 @@ impl Chance {
         self.seed
     }
 
-    fn next(&mut self) -> u64 {
+    /// Any number.
+    pub fn any(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut number = self.state;
         number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -40,13 +41,29 @@ impl Chance {
 
     /// A number below `end`, which must not be 0.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        (self.any() % end as u64) as usize
+    }
+
+    /// Once in so many times.
+    pub fn one_in(&mut self, many: usize) -> bool {
+        self.below(many) == 0
+    }
+
+    /// So many bytes, which no compression makes fewer.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.any().to_be_bytes()[0]).collect()
     }
 
     /// A moment within this time, to the microsecond.
     pub fn moment(&mut self, within: Duration) -> Duration {
-        Duration::from_micros(self.next() % (within.as_micros() as u64).max(1))
+        Duration::from_micros(self.any() % (within.as_micros() as u64).max(1))
     }
+}
+
+/// Bytes that no compression makes fewer; the same ones each time.
+#[must_use]
+pub fn noise(length: usize) -> Vec<u8> {
+    Chance::new(1).bytes(length)
 }
 
 #[cfg(test)]

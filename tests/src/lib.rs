@@ -6,6 +6,8 @@
 
 pub mod chance;
 pub mod command;
+pub mod fuzz;
+mod http;
 pub mod leftovers;
 pub mod made_store;
 pub mod oracle;
@@ -18,4 +20,5 @@ pub mod secrets;
 pub mod servers;
 pub mod stock;
 pub mod tally;
+pub mod warnings;
 pub mod weather;

@@ -47,6 +47,8 @@ fn a_backup_and_its_end(azure: &Azure) -> Result<()> {
     ensure!(azure.container.head(&format!("weather/{key}"))?.contains("x-ms-access-tier: Cool"), "not in its tier");
     ensure!(azure.container.head(&manifest)?.contains("x-ms-access-tier: Hot"), "the manifest is in the data's tier");
 
+    let class = azure.line("vb-ls").run()?.succeeded()?.event("vb-ls", "backup")?["storage_class"].clone();
+    ensure!(class == "Cool", "the class is {class}");
     let listed = azure.line("vb-ls --ids").run()?.succeeded()?;
     ensure!(listed.stdout_text() == format!("{id}\n"), "{listed}");
     azure.line(&format!("vb-get {id} -o fetched && cmp fetched noise")).run()?.succeeded()?;

@@ -177,9 +177,9 @@ impl Chaos {
         let (manifests, rest): (BTreeSet<_>, BTreeSet<_>) =
             keys.iter().partition(|key| key.ends_with("_metadata.json"));
         let unnamed = rest.len().saturating_sub(listed);
-        // A manifest was on its way, and a manifest must never lose its object. On a file server its temporary name may stay too.
-        let waits = |key: &&String| key.ends_with(".gz") || key.ends_with("_metadata.json.tmp");
-        if listed == 0 && (1..=2).contains(&unnamed) && [8, 137].contains(&code) && rest.iter().all(waits) {
+        // A manifest was on its way, and a manifest must never lose its object.
+        let waits = |key: &&String| key.ends_with(".gz");
+        if listed == 0 && unnamed == 1 && [8, 137].contains(&code) && rest.iter().all(waits) {
             self.tally.litter += 1;
         } else if unnamed > 0 || manifests.len() != listed {
             self.tally.files_left += unnamed.max(1);

@@ -135,16 +135,6 @@ fn one_line(run: &Run, command: &str, code: i64) -> Result<Value> {
     Ok(failed)
 }
 
-/// Bytes that no compression makes smaller; the same ones each time.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u8
-    };
-    (0..length).map(|_| next()).collect()
-}
-
 fn write(place: &Place, name: &str, content: &[u8]) -> Result<()> {
     fs::write(place.path(name), content).with_context(|| format!("writing {name}"))
 }

@@ -62,6 +62,8 @@ fn only_data_gets_the_storage_class() {
         let class = if object["name"].as_str().unwrap().ends_with("_metadata.json") { "STANDARD" } else { "NEARLINE" };
         assert_eq!(object["storageClass"], class, "{object}");
     }
+    let listed = night.line("vb-ls").run().unwrap().succeeded().unwrap().event("vb-ls", "backup").unwrap();
+    assert_eq!(listed["storage_class"], "NEARLINE", "{listed}");
 }
 
 fn refused(night: &Night, variables: &[(&str, &str)], code: i32, words: &str) -> Result<()> {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use vb_tests::command::Run;
 use vb_tests::made_store::Made;
 use vb_tests::place::Place;
+use vb_tests::servers::S3Server;
 
 const SIZE: u64 = 10 << 30;
 
@@ -66,6 +67,21 @@ fn one_store_lacks_what_the_other_has() {
         place.shell("vb-ls --local").env("VB_STORE", "file://./one file://./other s3://nowhere").run().unwrap();
     assert_eq!(listed.succeeded().unwrap().event("vb-ls", "done").unwrap()["count"], 3);
     run(&place, "vb-ls --cloud --store file://./one").unwrap().exited(2).unwrap();
+}
+
+#[test]
+fn a_store_says_in_which_class_the_data_is() {
+    let place = Place::new().unwrap();
+    let bucket = S3Server::moto().unwrap().create_bucket("class").unwrap();
+    let on_s3 = |line: &str| place.shell(line).envs(bucket.variables());
+    let put = |set: &str| format!("echo a,b | vb-put --set {set} --unproven");
+    on_s3(&put("cool")).env("VB_STORAGE_CLASS", "STANDARD_IA").run().unwrap().succeeded().unwrap();
+    on_s3(&put("warm")).run().unwrap().succeeded().unwrap();
+    run(&place, &put("disk")).unwrap().succeeded().unwrap();
+    let class = |run: Run| run.succeeded().unwrap().event("vb-ls", "backup").unwrap()["storage_class"].clone();
+    assert_eq!(class(on_s3("vb-ls --set cool").run().unwrap()), "STANDARD_IA");
+    assert_eq!(class(on_s3("vb-ls --set warm").run().unwrap()), "STANDARD");
+    assert_eq!(class(run(&place, "vb-ls --set disk").unwrap()), Value::Null);
 }
 
 #[test]

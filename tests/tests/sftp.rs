@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
+use vb_tests::chance::noise;
 use vb_tests::command::Command;
 use vb_tests::leftovers::{files, until, wait_for_processes};
 use vb_tests::place::Place;
@@ -16,16 +17,6 @@ use vb_tests::servers::{SftpFolder, SftpServer};
 
 fn begin(label: &str) -> Result<(Place, SftpFolder)> {
     Ok((Place::new()?, SftpServer::shared()?.folder(label)?))
-}
-
-/// Bytes that no compression makes smaller; the same ones each time.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u8
-    };
-    (0..length).map(|_| next()).collect()
 }
 
 /// A `vb-put` in the middle of a stream that does not end.

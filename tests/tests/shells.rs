@@ -9,6 +9,7 @@ use std::process::Child;
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
+use vb_tests::chance::noise;
 use vb_tests::command::Run;
 use vb_tests::leftovers::{files, processes, until, wait_for_processes};
 use vb_tests::place::Place;
@@ -22,15 +23,8 @@ const SUBSTITUTED_READER: &str =
     "WRITER > >( PUT; echo $? >code ); until [ -s code ]; do sleep 0.01; done; code=$(cat code); rm code; exit $code";
 const SUBSTITUTED_WRITER: &str = "PUT < <(WRITER)";
 
-/// Bytes that no compression makes smaller, more than all buffers of a pipeline hold.
-fn noise() -> Vec<u8> {
-    let mut state = 1_u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u8
-    };
-    (0..12_000_000).map(|_| next()).collect()
-}
+/// More than all buffers of a pipeline hold.
+const MORE_THAN_BUFFERS: usize = 12_000_000;
 
 fn database() -> Result<Database> {
     let database = Postgres::shared()?.create_database("shells")?;
@@ -58,7 +52,7 @@ fn killed(shell: &str, line: &str) -> Result<()> {
     let child = place.shell_of(shell, &line).spawn()?;
     let mut feed = until("the reader of the feed", || Ok(open(&place)))?;
     fcntl_setfl(&feed, OFlags::empty())?;
-    feed.write_all(&noise()).context("feeding the writer")?;
+    feed.write_all(&noise(MORE_THAN_BUFFERS)).context("feeding the writer")?;
     kill_process(process_of(&place, "vb-compress")?, Signal::KILL)?;
     let run = end_of(child)?.exited(6).with_context(|| format!("{shell}: {line}"))?;
     ensure!(run.event("vb-put", "failed")?["error"] == "integrity", "{run}");

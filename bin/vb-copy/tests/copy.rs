@@ -16,20 +16,11 @@ use vb_core::manifest::{Manifest, Proof};
 use vb_core::time;
 use vb_repository::{Chunk, Deposit, Journal, Place as BackupPlace};
 use vb_store::{LocalStore, Store, no_warning};
+use vb_tests::chance::Chance;
 use vb_tests::command::Run;
 use vb_tests::leftovers::files;
 use vb_tests::place::Place;
 use vb_tests::servers::{Bucket, S3Server};
-
-/// Bytes that do not repeat within a part.
-fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    (0..length).map(|_| next()).collect()
-}
 
 /// A backup of the set `w` in the folder `a`, of this hour.
 fn backup(place: &Place, hour: u32, base: Option<u32>, length: usize) -> Manifest {
@@ -40,7 +31,7 @@ fn backup(place: &Place, hour: u32, base: Option<u32>, length: usize) -> Manifes
     label.kind = if base.is_some() { Kind::Incremental } else { Kind::Full };
     let here = BackupPlace::new("w", "parquet", at(hour));
     let mut deposit = Deposit::begin(&store, &Arc::new(Journal::unguarded()), here.clone()).unwrap();
-    deposit.write(&Chunk::from(noise(length, u64::from(hour)))).unwrap();
+    deposit.write(&Chunk::from(Chance::new(u64::from(hour)).bytes(length))).unwrap();
     let deposited = deposit.complete().unwrap();
     let manifest = Manifest::new(&here.id, here.created_at, label, deposited.objects(), Proof::Sealed);
     drop(deposited.commit(&manifest).unwrap());
@@ -109,7 +100,7 @@ fn a_damaged_backup_is_not_copied_nor_what_stands_on_it() {
     backup(&place, 2, Some(1), 10);
     backup(&place, 3, None, 10);
     let path = place.path("a").join(damaged.objects[0].key.as_str());
-    std::fs::write(&path, noise(3_000_000, 99)).unwrap();
+    std::fs::write(&path, Chance::new(99).bytes(3_000_000)).unwrap();
     let run = copy(&place, &bucket, "").exited(3).unwrap();
     let (done, failed) = (done(&run), run.event("vb-copy", "failed").unwrap());
     assert_eq!((&done["copied"], &done["failed"], &done["error"]), (&1.into(), &2.into(), &"partial".into()));
@@ -170,13 +161,13 @@ fn an_object_that_stayed_is_taken_over_if_it_is_the_right_one() {
     let manifest = backup(&place, 1, None, 1000);
     let other = backup(&place, 2, None, 1000);
     let object = |manifest: &Manifest| manifest.objects[0].key.clone();
-    bucket.put(&format!("c/{}", object(&manifest)), &noise(1000, 1)).unwrap();
-    bucket.put(&format!("c/{}", object(&other)), &noise(1000, 3)).unwrap();
+    bucket.put(&format!("c/{}", object(&manifest)), &Chance::new(1).bytes(1000)).unwrap();
+    bucket.put(&format!("c/{}", object(&other)), &Chance::new(3).bytes(1000)).unwrap();
     let run = copy(&place, &bucket, "").exited(3).unwrap();
     assert_eq!(copied(&run), [manifest.id]);
     assert_eq!(run.event("vb-copy", "failed").unwrap()["error"], "conflict");
     // What was there is still there.
-    assert!(bucket.get(&format!("c/{}", object(&other))).unwrap() == noise(1000, 3));
+    assert!(bucket.get(&format!("c/{}", object(&other))).unwrap() == Chance::new(3).bytes(1000));
 }
 
 #[test]

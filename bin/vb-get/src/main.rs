@@ -6,7 +6,6 @@ mod archive;
 use archive::Archive;
 use clap::Parser;
 use serde_json::json;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vb_core::environment::VB_SET;
@@ -94,10 +93,8 @@ impl Command for Get {
         output.estimate(manifest.size_bytes())?;
         output.promise(&label)?;
         let progress = session.progress_of("read", Some(manifest.size_bytes()));
-        fetch::fetch(&*store, &manifest, &mut |bytes| {
-            progress.add(bytes.len() as u64);
-            output.write_all(bytes).map_err(|cause| self.not_written(cause))
-        })?;
+        let not_written = |cause| self.not_written(cause);
+        fetch::fetch_into(&*store, &manifest, &mut output, &mut |bytes| progress.add(bytes), &not_written)?;
         drop(progress);
         let size = words::bytes(manifest.size_bytes());
         let sentence =

@@ -39,6 +39,8 @@ struct Line<'all> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     differs_in: Vec<&'all str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    storage_class: Option<&'all str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     dollars_month: Option<f64>,
     objects: Vec<Object<'all>>,
     proof: Proof,
@@ -120,6 +122,7 @@ fn line<'all>(
         stores: inventory.holders(backup),
         missing_from: inventory.lacking(backup),
         differs_in: inventory.differing(backup),
+        storage_class: entry.storage_class.as_deref(),
         dollars_month,
         objects: objects.collect(),
         proof: row.proof,

@@ -6,9 +6,11 @@ use vb_core::time::Instant;
 use vb_core::{Error, Result};
 use vb_repository::words;
 
-/// One line a backup: id, kind, base, records, size, age, level, and with several stores which of them have it.
+/// One line a backup: id, kind, base, records, size, age, level, the storage class where there is one, and with several stores which
+/// of them have it.
 pub(crate) fn of(inventory: &Inventory, backups: &[&Backup], now: Instant) -> String {
     let one = inventory.stores.len() < 2;
+    let classless = backups.iter().all(|backup| backup.entry.storage_class.is_none());
     let rows = backups.iter().map(|backup| {
         let row = &backup.entry.row;
         [
@@ -19,12 +21,14 @@ pub(crate) fn of(inventory: &Inventory, backups: &[&Backup], now: Instant) -> St
             words::age(now - row.created_at),
             if backup.entry.health().damaged { "DAMAGED".to_owned() } else { backup.level.to_string() },
             row.base.as_deref().unwrap_or("-").to_owned(),
+            if classless { String::new() } else { backup.entry.storage_class.as_deref().unwrap_or("-").to_owned() },
             if one { String::new() } else { presence(inventory, backup) },
         ]
     });
     let stores = if one { "" } else { "STORES" };
-    let heads = ["BACKUP", "KIND", "RECORDS", "SIZE", "AGE", "LEVEL", "BASE", stores];
-    aligned(&heads, rows, &[false, false, true, true, true, false, false, false])
+    let class = if classless { "" } else { "CLASS" };
+    let heads = ["BACKUP", "KIND", "RECORDS", "SIZE", "AGE", "LEVEL", "BASE", class, stores];
+    aligned(&heads, rows, &[false, false, true, true, true, false, false, false, false])
 }
 
 /// `all`, or which stores lack it or have something else.

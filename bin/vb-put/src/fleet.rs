@@ -78,6 +78,15 @@ impl Fleet {
         Ok(free)
     }
 
+    /// Leaves out the stores in which the backup would stand on nothing. To be asked before the first piece.
+    ///
+    /// # Errors
+    /// If too few stores are left.
+    pub(crate) fn demand_base(&mut self, base: &str) -> Result<()> {
+        self.members.iter_mut().for_each(|member| member.demand_base(base));
+        self.demand_quorum()
+    }
+
     /// What each object is stored with, from the first piece on.
     pub(crate) fn describe(&mut self, metadata: Facts) {
         self.metadata = metadata;

@@ -170,6 +170,9 @@ impl Put {
         let mut stream = Stream::open(input, producer, progress)?;
         let seen = stream.seen(of_file)?;
         let name = given.name(&seen);
+        if let Some(base) = seen.promised.as_ref().and_then(|label| label.base.as_deref()) {
+            fleet.demand_base(base)?;
+        }
         let place = free_place(session, &mut fleet, &name.set, &name.extension)?;
         fleet.describe(annotation::metadata(&name.set, seen.promised.as_ref()));
         while let Some(chunk) = stream.next_but_last()? {

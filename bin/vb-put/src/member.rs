@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use vb_core::key::Key;
 use vb_core::manifest::{Manifest, Object};
-use vb_core::{Error, ErrorKind, Result};
+use vb_core::{Error, ErrorKind, Result, naming};
 use vb_pipe::Session;
 use vb_repository::{Chunk, Deposit, Deposited, Guarded, OpenStore, Place, annotation};
 use vb_store::Facts;
@@ -79,6 +79,16 @@ impl Member {
             self.state = State::Failed(error);
             true
         })
+    }
+
+    /// Fails if the store lacks the backup on which the new one stands: nobody could restore that. To be asked before the first piece.
+    pub(crate) fn demand_base(&mut self, base: &str) {
+        if self.has_failed() {
+            return;
+        }
+        if let Err(error) = base_is_there(&self.target, base) {
+            self.state = State::Failed(error);
+        }
     }
 
     /// Begins the upload, if it has not begun. The guard is a child of this thread, which lives as long as the process.
@@ -155,6 +165,15 @@ impl Member {
             State::Idle | State::Complete(_) | State::Failed(_) => None,
         }
     }
+}
+
+fn base_is_there(target: &OpenStore, base: &str) -> Result<()> {
+    let set = naming::parse_id(base).map_or(base, |(set, _)| set);
+    if target.store.head(&naming::manifest_key(set, base)?)?.is_some() {
+        return Ok(());
+    }
+    let message = format!("storing an incremental backup: {}, on which it stands, is not in {}", base, target.location);
+    Err(Error::not_found(message).with_hint("Bring it there with vb-copy, or export in full: leave --since out."))
 }
 
 /// The work of the thread.

@@ -6,11 +6,11 @@ use crate::conclusion::Producer;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use vb_core::{Error, Result};
+use vb_core::{Error, Result, ending};
 use vb_pipe::cleanup::{self, Undo};
 use vb_repository::journal::Entry;
 use vb_repository::{Guarded, process};
@@ -103,16 +103,9 @@ impl Drop for Program {
     }
 }
 
-/// Only 0 is success.
+/// An output is whole only if its program ended well.
 fn judge(name: &str, status: ExitStatus) -> Result<()> {
-    if status.success() {
-        return Ok(());
-    }
-    let how = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exited with status {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => format!("ended as {status}"),
-    };
+    let Some(how) = ending::failure(status) else { return Ok(()) };
     Err(Error::integrity(format!("{name} {how}, so what it wrote is not whole"))
         .with_hint("Nothing was stored; its own words stand above. Run it again when its cause is mended."))
 }
@@ -120,6 +113,7 @@ fn judge(name: &str, status: ExitStatus) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::ExitStatusExt;
 
     #[test]
     fn a_name_without_folders_and_arguments() {

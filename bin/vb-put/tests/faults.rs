@@ -3,10 +3,11 @@
 
 mod common;
 
-use common::{Upstream, ended, files, guard_of, has_ended, label, noise, spawn, until};
+use common::{Upstream, ended, files, guard_of, has_ended, label, spawn, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::Path;
 use std::process::Child;
+use vb_tests::chance::noise;
 use vb_tests::place::Place;
 
 fn send(child: &Child, signal: Signal) {

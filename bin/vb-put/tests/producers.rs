@@ -3,9 +3,10 @@
 
 mod common;
 
-use common::{done, ended, file, files, has_ended, noise, spawn, until};
+use common::{done, ended, file, files, has_ended, spawn, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::Stdio;
+use vb_tests::chance::noise;
 use vb_tests::place::Place;
 use vb_tests::servers::Postgres;
 

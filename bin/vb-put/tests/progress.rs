@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{file, noise};
+use common::file;
+use vb_tests::chance::noise;
 use vb_tests::place::Place;
 
 /// What a terminal is shown of this line.

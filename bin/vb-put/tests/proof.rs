@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{done, file, files, noise};
+use common::{done, file, files};
+use vb_tests::chance::noise;
 use vb_tests::place::Place;
 
 /// What the lines below work with: three members of a few hundred kilobytes and their archives.

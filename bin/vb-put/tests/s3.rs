@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Upstream, guard_of, has_ended, label, noise, until};
+use common::{Upstream, guard_of, has_ended, label, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use vb_core::environment::Environment;
 use vb_core::location::Location;
 use vb_store::{Store, no_warning};
+use vb_tests::chance::noise;
 use vb_tests::place::Place;
 use vb_tests::servers::{Bucket, S3Server};
 

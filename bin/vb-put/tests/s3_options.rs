@@ -3,8 +3,9 @@
 
 mod common;
 
-use common::{done, file, noise};
+use common::{done, file};
 use serde_json::Value;
+use vb_tests::chance::noise;
 use vb_tests::place::Place;
 use vb_tests::servers::{Bucket, S3Server};
 

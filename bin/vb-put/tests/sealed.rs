@@ -3,12 +3,13 @@
 
 mod common;
 
-use common::{Upstream, ended, files, incremental, label, noise, spawn};
+use common::{Upstream, ended, files, incremental, label, spawn};
 use serde_json::Value;
 use std::path::Path;
 use vb_core::label::Label;
 use vb_core::manifest::Manifest;
 use vb_core::watermark::Mark;
+use vb_tests::chance::noise;
 use vb_tests::place::Place;
 
 /// What upstream does with its pipe.

@@ -3,12 +3,13 @@
 
 mod common;
 
-use common::{Upstream, done, file, files, has_ended, label, noise, spawn_with, until};
+use common::{Upstream, done, file, files, has_ended, label, spawn_with, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::sync::Arc;
 use vb_core::environment::Environment;
 use vb_core::location::Location;
 use vb_store::{Store, no_warning};
+use vb_tests::chance::noise;
 use vb_tests::place::Place;
 use vb_tests::servers::{Bucket, S3Server};
 

@@ -8,6 +8,7 @@ pub mod assertion;
 pub mod chain;
 pub mod continuation;
 pub mod cost;
+pub mod ending;
 pub mod environment;
 pub mod error;
 pub mod fact;

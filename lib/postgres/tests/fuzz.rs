@@ -6,28 +6,17 @@
 #[path = "fuzz/streams.rs"]
 mod streams;
 
-use std::env;
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use streams::{Chance, damage, stream, types};
+use streams::{damage, stream, types};
 use vb_postgres::decode::CopyDecoder;
 use vb_postgres::encode::CopyEncoder;
 use vb_postgres::schema::{Column, TableDescription};
 use vb_postgres::types::ColumnType;
+use vb_tests::fuzz::{Inputs, peak_memory_kib};
 
 const INPUTS: u64 = 20_000;
 /// The most that the process may ever take: some numbers print as 147,456 digits, and a stream has eight rows at most.
 const MOST_MEMORY_KIB: u64 = 200 << 10;
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    env::var(variable).ok().and_then(|text| text.replace('_', "").parse().ok()).unwrap_or(otherwise)
-}
-
-fn peak_memory_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(u64::MAX)
-}
 
 fn table(column_types: &[ColumnType]) -> TableDescription {
     let column = |(index, column_type): (usize, &ColumnType)| {
@@ -55,11 +44,12 @@ fn decode(table: &TableDescription, column_types: &[ColumnType], bytes: &[u8], b
 
 #[test]
 fn whatever_comes_ends_in_rows_or_in_an_error() {
-    let (inputs, seed) = (number("VB_FUZZ_INPUTS", INPUTS), number("VB_FUZZ_SEED", 1));
+    let made = Inputs::from_environment(INPUTS);
+    let (inputs, seed) = (made.count, made.seed);
     let all = types();
     let mut taken = 0_u64;
     for input in 0..inputs {
-        let mut chance = Chance::new(seed.wrapping_mul(0x9E37_79B9).wrapping_add(input));
+        let mut chance = made.chance(input);
         let column_types: Vec<ColumnType> =
             (0..=chance.below(3)).map(|_| all[chance.below(all.len())].clone()).collect();
         let description = table(&column_types);

@@ -3,20 +3,12 @@
 use super::*;
 use std::io::Write;
 use vb_gzip::{Level, compress};
+use vb_tests::chance::noise;
 
 fn verdict(bytes: &[u8], piece: usize) -> Verdict {
     let mut prover = Prover::default();
     bytes.chunks(piece).for_each(|piece| prover.update(piece));
     prover.finish()
-}
-
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 56) as u8
-    };
-    (0..length).map(|_| next()).collect()
 }
 
 fn foreign_gzip(data: &[u8]) -> Vec<u8> {

@@ -7,7 +7,7 @@ use crate::cache::{Cache, Stamp};
 use crate::listing::{self, is_manifest};
 use crate::row::{Row, Shared};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use vb_core::fact::{Fact, Health, Level};
 use vb_core::key::Key;
 use vb_core::time::Instant;
@@ -21,6 +21,8 @@ pub struct Entry {
     pub row: Row,
     /// The facts beside it, in the order of their names.
     pub facts: Box<[Fact]>,
+    /// The storage class of its data, by the provider's own name; several with a comma between. None where the store has none.
+    pub storage_class: Option<Arc<str>>,
 }
 
 impl Entry {
@@ -67,6 +69,7 @@ struct Listed {
     content: Content,
     stamp: Stamp,
     facts: Vec<Fact>,
+    storage_class: Option<Arc<str>>,
 }
 
 /// What it says, or where it is to be read.
@@ -98,6 +101,37 @@ impl Listed {
     }
 }
 
+/// The storage class of the data that the listing showed last: its keys come right before that of its manifest.
+#[derive(Default)]
+struct Classes {
+    id: String,
+    class: Option<Arc<str>>,
+    /// What many backups share is held once.
+    known: HashSet<Arc<str>>,
+}
+
+impl Classes {
+    fn add(&mut self, id: &str, class: &str) {
+        if self.id != id {
+            id.clone_into(&mut self.id);
+            self.class = None;
+        }
+        let all = match &self.class {
+            Some(known) if known.split(", ").any(|one| one == class) => return,
+            Some(known) => format!("{known}, {class}"),
+            None => class.to_owned(),
+        };
+        let shared = self.known.get(all.as_str()).cloned();
+        let shared = shared.unwrap_or_else(|| Arc::from(all));
+        self.known.insert(shared.clone());
+        self.class = Some(shared);
+    }
+
+    fn take(&mut self, id: Option<&str>) -> Option<Arc<str>> {
+        self.class.take().filter(|_| id == Some(self.id.as_str()))
+    }
+}
+
 /// Lists one set or all of them. `cache` is used and brought up to date.
 ///
 /// # Errors
@@ -106,6 +140,7 @@ pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache) -> Result<
     let mut shared = Shared::default();
     let mut cached = cache.open(set);
     let (mut listed, mut facts) = (Vec::<Listed>::new(), BTreeMap::<String, Vec<Fact>>::new());
+    let mut classes = Classes::default();
     store.list(&listing::prefix(set), &mut |object| {
         if naming::looks_like_manifest(&object.key) {
             let stamp = Stamp::of(&object);
@@ -116,11 +151,17 @@ pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache) -> Result<
                 None if is_manifest(&object.key) => Content::Unread(object.key),
                 None => return Ok(()),
             };
-            listed.push(Listed { content, stamp, facts: Vec::new() });
+            let mut one = Listed { content, stamp, facts: Vec::new(), storage_class: None };
+            one.storage_class = classes.take(one.id());
+            listed.push(one);
         } else if object.key.as_str().ends_with(".json")
             && let Some((id, fact)) = Fact::parse(&object.key)
         {
             add_fact(&mut listed, &mut facts, &object, id, fact);
+        } else if let Some(class) = &object.storage_class
+            && let Some(id) = listing::id_of(&object.key)
+        {
+            classes.add(id, class);
         }
         Ok(())
     })?;
@@ -177,7 +218,7 @@ fn finish(store: &dyn Store, set: Option<&str>, cache: &Cache, listing: Listing)
         cache.replace(set, listed.iter().filter_map(|one| Some((one.stamp, one.row()?))));
     }
     let entry = |one: Listed| match one.content {
-        Content::Known(row) => Some(Entry { row, facts: one.facts.into() }),
+        Content::Known(row) => Some(Entry { row, facts: one.facts.into(), storage_class: one.storage_class }),
         Content::Unread(_) => None,
     };
     catalogue.entries = listed.into_iter().filter_map(entry).collect();
@@ -193,4 +234,21 @@ pub fn sort_by_need(entries: &mut [&Entry], level: Level) {
         let need = |entry: &Entry| entry.checked_at(level);
         need(left).cmp(&need(right)).then(right.row.created_at.cmp(&left.row.created_at))
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_belongs_to_the_backup_whose_data_came_last() {
+        let mut classes = Classes::default();
+        classes.add("a", "GLACIER");
+        assert_eq!(classes.take(Some("b")), None);
+        classes.add("c", "STANDARD");
+        classes.add("c", "STANDARD");
+        classes.add("c", "STANDARD_IA");
+        assert_eq!(classes.take(Some("c")).as_deref(), Some("STANDARD, STANDARD_IA"));
+        assert_eq!(classes.take(Some("c")), None);
+    }
 }

@@ -159,11 +159,14 @@ impl Deposited {
     /// # Errors
     /// As for [`Deposited::commit`].
     pub fn commit_within(self, _section: &MutexGuard<'_, ()>, id: &str, manifest: &[u8]) -> Result<Key> {
-        self.journal.committing();
+        let sending = self.journal.committing(&self.manifest_key);
         let fate = match self.store.put_new(&self.manifest_key, manifest) {
             Ok(_) => Fate::Stored,
             Err(error) => self.fate(&self.manifest_key, manifest, error),
         };
+        if !matches!(fate, Fate::Unknown(_)) {
+            self.journal.settle(sending);
+        }
         match fate {
             Fate::Stored => Ok(self.keep()),
             Fate::Absent(error) => Err(error),

@@ -106,9 +106,13 @@ impl Journal {
         self.note(entry, &Line::Object { number: entry.0, key: key.clone() });
     }
 
-    /// The manifest is about to be sent: from now on no object may be deleted.
-    pub(crate) fn committing(&self) {
+    /// The manifest is about to be sent: from now on no object may be deleted, and until the entry is settled there may be
+    /// a temporary file of the manifest.
+    pub(crate) fn committing(&self, manifest: &Key) -> Entry {
+        let entry = self.entry();
+        self.opening(entry, manifest);
         self.say(&Line::Committing);
+        entry
     }
 
     /// There is nothing of the entry: it was undone, or is part of a backup, or never came into being.

@@ -58,7 +58,8 @@ mod tests {
     }
 
     fn object(key: &str, hours_ago: i64) -> ObjectInfo {
-        ObjectInfo { key: Key::parse(key).unwrap(), size_bytes: 1, modified_at: at(hours_ago), crc32: None }
+        let (key, modified_at) = (Key::parse(key).unwrap(), at(hours_ago));
+        ObjectInfo { key, size_bytes: 1, modified_at, crc32: None, storage_class: None }
     }
 
     fn upload(key: &str, hours_ago: i64) -> OpenUpload {

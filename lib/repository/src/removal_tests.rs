@@ -1,70 +1,13 @@
 //! Removal against a store that refuses to delete, as one with locked objects does.
 
 use super::*;
-use std::ops::Range;
-use vb_core::parts::PartLimits;
-use vb_store::{Facts, MemoryStore, OnOpen, OpenUpload, Stored, Upload};
-
-/// A store that refuses to delete what ends so.
-struct Locking {
-    inner: MemoryStore,
-    locked: &'static str,
-    kind: ErrorKind,
-}
-
-impl Store for Locking {
-    fn describe(&self) -> String {
-        self.inner.describe()
-    }
-
-    fn limits(&self) -> PartLimits {
-        self.inner.limits()
-    }
-
-    fn put_new(&self, key: &Key, bytes: &[u8]) -> Result<Stored> {
-        self.inner.put_new(key, bytes)
-    }
-
-    fn upload(&self, key: &Key, metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
-        self.inner.upload(key, metadata, on_open)
-    }
-
-    fn head(&self, key: &Key) -> Result<Option<ObjectInfo>> {
-        self.inner.head(key)
-    }
-
-    fn read(&self, key: &Key, range: Range<u64>) -> Result<Vec<u8>> {
-        self.inner.read(key, range)
-    }
-
-    fn read_small(&self, key: &Key, most_bytes: u64) -> Result<Vec<u8>> {
-        self.inner.read_small(key, most_bytes)
-    }
-
-    fn list(&self, prefix: &str, each: &mut dyn FnMut(ObjectInfo) -> Result<()>) -> Result<()> {
-        self.inner.list(prefix, each)
-    }
-
-    fn delete(&self, key: &Key) -> Result<()> {
-        if key.as_str().ends_with(self.locked) {
-            return Err(Error::new(self.kind, format!("deleting {key}: it is locked until 2027-01-01")));
-        }
-        self.inner.delete(key)
-    }
-
-    fn open_uploads(&self, prefix: &str) -> Result<Vec<OpenUpload>> {
-        self.inner.open_uploads(prefix)
-    }
-
-    fn abort_upload(&self, upload: &OpenUpload) -> Result<()> {
-        self.inner.abort_upload(upload)
-    }
-}
+use crate::tests::failing::{Failing, Fault};
+use vb_store::MemoryStore;
 
 /// What is left of a backup of two objects, a pin and a manifest after it was to be removed, and the error.
 fn removed(locked: &'static str, kind: ErrorKind) -> (Vec<String>, Option<Error>) {
     let key = |ending: &str| Key::parse(&format!("w/w_20261121_010000{ending}")).unwrap();
-    let store = Locking { inner: MemoryStore::new(), locked, kind };
+    let store = Failing::new(MemoryStore::new(), Fault::Delete(locked, kind));
     for ending in [".parquet", ".parquet.2", "_metadata.json", "_pinned.json"] {
         store.put_new(&key(ending), ending.as_bytes()).unwrap();
     }

@@ -1,6 +1,6 @@
 //! Backups made, read and removed on a store in memory, which can be made to fail at each step.
 
-mod failing;
+pub(crate) mod failing;
 
 use crate::fetch::fetch;
 use crate::select::{self, Wanted};

@@ -6,7 +6,7 @@ use azure_core::http::headers::HeaderName;
 use std::error::Error as StdError;
 use std::time::Duration;
 use vb_core::{Error, ErrorKind};
-use vb_http::{deepest, retry_after, words};
+use vb_http::{deepest, kind_of_status, retry_after, words};
 
 const IDENTITY_HINT: &str =
     "Set AZURE_STORAGE_CONNECTION_STRING, or log in with az login, or give this machine an identity.";
@@ -90,13 +90,7 @@ fn kind_of(status: u16, code: &str, message: &str) -> ErrorKind {
     }
     match status {
         301 | 302 | 307 => ErrorKind::Usage,
-        401 | 403 => ErrorKind::Denied,
-        404 => ErrorKind::NotFound,
-        409 | 412 => ErrorKind::Conflict,
-        416 => ErrorKind::Integrity,
-        // 501 says that it never will.
-        408 | 429 | 500 | 502..=599 => ErrorKind::Unavailable,
-        _ => ErrorKind::Failure,
+        _ => kind_of_status(status),
     }
 }
 

@@ -37,7 +37,9 @@ impl Found {
         let properties = item.properties.unwrap_or_default();
         let size_bytes = properties.content_length.unwrap_or_default();
         let marker = size_bytes == 0 && properties.content_type.as_deref() == Some(abort::MARKER);
-        let info = ObjectInfo { key, size_bytes, modified_at: instant(properties.last_modified), crc32: None };
+        let (modified_at, tier) = (instant(properties.last_modified), properties.access_tier);
+        let storage_class = tier.map(|tier| tier.to_string());
+        let info = ObjectInfo { key, size_bytes, modified_at, crc32: None, storage_class };
         Some(Self { info, marker })
     }
 }

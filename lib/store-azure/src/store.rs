@@ -155,6 +155,7 @@ impl Shared {
             size_bytes: answer.content_length().map_err(unreadable)?.unwrap_or_default(),
             modified_at: instant(answer.last_modified().map_err(unreadable)?),
             crc32: crc32.and_then(|text| u32::from_str_radix(text, 16).ok()),
+            storage_class: answer.access_tier().map_err(unreadable)?,
         };
         let content_type = answer.content_type().map_err(unreadable)?;
         Ok(Some(Seen { info, content_type, etag: answer.etag().map_err(unreadable)? }))

@@ -4,18 +4,24 @@ use crate::AzureStore;
 use crate::abort::{self, Others};
 use crate::block::UploadId;
 use crate::call::call;
-use crate::parts::{Destination, Parts};
+use crate::parts::Blocks;
 use crate::store::Shared;
 use azure_storage_blob::models::{BlockBlobClientCommitBlockListOptions, BlockLookupList};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::time::Duration;
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
-use vb_http::with_retries;
-use vb_store::{Facts, OnOpen, OpenUpload, Stored, Upload, find_own, random_u64};
+use vb_http::{Commit, Gathering, Parts};
+use vb_store::{Facts, OnOpen, OpenUpload, Stored, Upload, random_u64};
 
 /// The service puts up to 50,000 blocks together before it answers.
 const COMMIT_LIMIT: Duration = Duration::from_secs(600);
+
+/// The block with which an upload comes into being.
+const OPENING_BLOCK: u32 = 0;
+
+/// For a block that arrives after the abort is an upload again.
+const GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) struct AzureUpload {
     store: AzureStore,
@@ -24,17 +30,14 @@ pub(crate) struct AzureUpload {
     /// Taken when the first block is sent.
     on_open: Option<OnOpen>,
     /// The part that is being filled.
-    gathered: BytesMut,
-    blocks: Option<(UploadId, Parts)>,
+    gathered: Gathering,
+    blocks: Option<(UploadId, Parts<Blocks>)>,
 }
 
 impl AzureUpload {
     pub(crate) fn new(store: AzureStore, key: Key, metadata: Facts, on_open: OnOpen) -> Self {
-        Self { store, key, metadata, on_open: Some(on_open), gathered: BytesMut::new(), blocks: None }
-    }
-
-    fn part_bytes(&self) -> usize {
-        usize::try_from(self.store.0.config.limits.part_bytes).unwrap_or(usize::MAX)
+        let gathered = Gathering::new(store.0.config.limits.part_bytes);
+        Self { store, key, metadata, on_open: Some(on_open), gathered, blocks: None }
     }
 
     /// Sends the first block if that has not been done. It holds one byte, for a block cannot be empty: with it the
@@ -45,8 +48,8 @@ impl AzureUpload {
         }
         let shared = &self.store.0;
         let id = UploadId::new(chrono::Utc::now(), random_u64());
-        let mut parts = Parts::new(shared.destination(&self.key, id), shared.config.limits.parallel);
-        let opened = shared.runtime.block_on(parts.open(self.gathered.split_to(1).freeze()));
+        let mut parts = Parts::new(shared.blocks(&self.key, id), shared.config.limits.parallel, OPENING_BLOCK);
+        let opened = shared.runtime.block_on(parts.send_and_wait(self.gathered.split_off_first(1)));
         // By now the block may have arrived, even if the answer did not.
         self.blocks = Some((id, parts));
         let open = OpenUpload { key: self.key.clone(), id: id.to_string(), begun_at: id.begun_at() };
@@ -60,7 +63,7 @@ impl AzureUpload {
     /// Hands the gathered part over.
     fn send_gathered(&mut self) -> Result<()> {
         self.begin()?;
-        let bytes = std::mem::take(&mut self.gathered).freeze();
+        let bytes = self.gathered.take();
         let shared = &self.store.0;
         let Some((_, parts)) = &mut self.blocks else { return Ok(()) };
         if parts.begun() > shared.config.limits.most_parts {
@@ -70,7 +73,7 @@ impl AzureUpload {
         // A last part of one byte went with the first block.
         if !bytes.is_empty() {
             let spare = shared.runtime.block_on(parts.send(bytes, shared.runtime.handle()))?;
-            self.gathered = spare.unwrap_or_default();
+            self.gathered.reuse(spare);
         }
         Ok(())
     }
@@ -78,8 +81,9 @@ impl AzureUpload {
     fn commit_blocks(&mut self) -> Result<Stored> {
         self.send_gathered()?;
         let shared = self.store.0.clone();
-        let Some((_, parts)) = &mut self.blocks else { return Err(Error::failure("no block was sent")) };
-        let (names, whole) = shared.runtime.block_on(parts.finish())?;
+        let Some((id, parts)) = &mut self.blocks else { return Err(Error::failure("no block was sent")) };
+        let (receipts, whole) = shared.runtime.block_on(parts.finish())?;
+        let names: Vec<_> = receipts.into_iter().map(|(number, ())| id.block(number)).collect();
         let metadata = &self.metadata;
         shared.commit(&self.store, &self.key, whole, || {
             shared.commit_list(&self.key, names.clone(), whole, Some(metadata))
@@ -87,7 +91,7 @@ impl AzureUpload {
     }
 
     fn commit_small(&mut self) -> Result<Stored> {
-        let bytes = std::mem::take(&mut self.gathered).freeze();
+        let bytes = self.gathered.take();
         let sent = Stored { size_bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) };
         let shared = &self.store.0;
         let put = || async { shared.put(&self.key, Bytes::clone(&bytes), Some(&self.metadata)).await.map(|_| ()) };
@@ -99,7 +103,7 @@ impl AzureUpload {
         let Some((id, mut parts)) = self.blocks.take() else { return Ok(()) };
         let shared = &self.store.0;
         shared.runtime.block_on(async {
-            parts.stop().await;
+            parts.stop(GRACE).await;
             abort::abort(shared, &self.key, Some(id), Others::Spare).await
         })
     }
@@ -107,18 +111,11 @@ impl AzureUpload {
 
 impl Upload for AzureUpload {
     fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let part_bytes = self.part_bytes();
         while !bytes.is_empty() {
-            // A full part waits until more comes: a stream of exactly one part needs no blocks.
-            if self.gathered.len() == part_bytes {
+            if self.gathered.is_full() {
                 self.send_gathered()?;
             }
-            if self.gathered.capacity() == 0 {
-                self.gathered.reserve(part_bytes);
-            }
-            let (now, later) = bytes.split_at(bytes.len().min(part_bytes - self.gathered.len()));
-            self.gathered.extend_from_slice(now);
-            bytes = later;
+            bytes = self.gathered.fill(bytes);
         }
         Ok(())
     }
@@ -145,8 +142,8 @@ impl Drop for AzureUpload {
 }
 
 impl Shared {
-    fn destination(&self, key: &Key, id: UploadId) -> Destination {
-        Destination {
+    fn blocks(&self, key: &Key, id: UploadId) -> Blocks {
+        Blocks {
             blob: self.blob(key).block_blob_client(),
             key: self.full_key(key.as_str()),
             id,
@@ -156,22 +153,14 @@ impl Shared {
         }
     }
 
-    /// Makes an object visible: tries again, and where an answer may have been lost looks whether the object is there.
-    fn commit<F>(&self, store: &AzureStore, key: &Key, sent: Stored, mut attempt: impl FnMut() -> F) -> Result<Stored>
+    /// Makes an object visible.
+    fn commit<F>(&self, store: &AzureStore, key: &Key, sent: Stored, attempt: impl FnMut() -> F) -> Result<Stored>
     where
         F: Future<Output = Result<()>>,
     {
-        let mut answer_lost = false;
-        let result = self.runtime.block_on(with_retries(&self.config.policy, &self.config.warn, |again| {
-            answer_lost |= again;
-            attempt()
-        }));
-        let Err(error) = result else { return Ok(sent) };
-        let may_be_ours = answer_lost || error.kind() == ErrorKind::Unavailable;
-        if may_be_ours && find_own(store, key, sent).is_ok_and(|own| own.is_some()) {
-            return Ok(sent);
-        }
-        Err(error)
+        let (policy, warn) = (&self.config.policy, &self.config.warn);
+        let unclear = &[ErrorKind::Unavailable];
+        Commit { runtime: &self.runtime, policy, warn, unclear }.run(store, key, sent, attempt)
     }
 
     /// One create-only request that turns these blocks into an object. `data` is what goes into the tier.

@@ -4,21 +4,15 @@
 
 mod common;
 
-use common::proxy::{Fault, first, start};
-use common::{CONNECTION, PART, Server, ask, heard, key};
+use common::{CONNECTION, PART, Server, ask, key};
 use std::sync::{Arc, LazyLock};
 use vb_core::{Error, ErrorKind};
 use vb_store::{Facts, OpenUpload, RetryPolicy, Retrying, Store, Stored, Upload, no_warning, unrecorded};
-use vb_store_azure::{AzureConfig, AzureStore};
+use vb_store_azure::AzureStore;
+use vb_tests::proxy::{Fault, UNAVAILABLE, first, some};
+use vb_tests::warnings::heard;
 
 static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
-
-fn behind(prefix: &str, plan: impl FnMut(&str) -> Option<Fault> + Send + 'static) -> AzureConfig {
-    let endpoint = SERVER.variable("VB_TEST_AZURE_ENDPOINT");
-    let (server, account) = endpoint.rsplit_once('/').unwrap();
-    let connection = SERVER.connection(&format!("{}/{account}", start(server, plan)));
-    SERVER.config_with(prefix, &[(CONNECTION, &connection)])
-}
 
 fn begin(place: &dyn Store, name: &str, bytes: &[u8]) -> Result<Box<dyn Upload + Send>, Error> {
     let mut upload = place.upload(&key(name), &Facts::new(), unrecorded())?;
@@ -132,11 +126,11 @@ fn nobody_there_is_unavailable() {
 
 #[test]
 fn a_bit_flipped_on_its_way_is_noticed_by_the_server() {
-    let place = AzureStore::open(behind("flip", first(1, &["PUT "], Fault::FlipBit))).unwrap();
+    let place = AzureStore::open(SERVER.behind("flip", first(1, &["PUT "], Fault::FlipUp))).unwrap();
     must_be(&place.put_new(&key("small"), &[5; 1000]).unwrap_err(), ErrorKind::Integrity, "storing small: ");
     // Every try of the commit, but not the abort after it, which is such a request too.
     for (times, plan) in [(99, &["PUT ", "blockid="]), (4, &["PUT ", "comp=blocklist"])] {
-        let place = AzureStore::open(behind("flip", first(times, plan, Fault::FlipBit))).unwrap();
+        let place = AzureStore::open(SERVER.behind("flip", first(times, plan, Fault::FlipUp))).unwrap();
         store(&place, "large", &vec![5; 3 * PART]).unwrap_err();
         place.list("", &mut |found| panic!("{} is there", found.key)).unwrap();
         assert_eq!(place.open_uploads("").unwrap(), []);
@@ -145,8 +139,8 @@ fn a_bit_flipped_on_its_way_is_noticed_by_the_server() {
 
 #[test]
 fn a_block_is_sent_again_with_a_warning() {
-    let mut config = behind("again", first(2, &["PUT ", "blockid="], Fault::Unavailable));
-    let warnings = heard(&mut config);
+    let mut config = SERVER.behind("again", first(2, &["PUT ", "blockid="], UNAVAILABLE));
+    let warnings = heard(&mut config.warn);
     store(&AzureStore::open(config).unwrap(), "large", &vec![5; 3 * PART]).unwrap();
     let warnings = warnings.lock().unwrap();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
@@ -155,12 +149,8 @@ fn a_block_is_sent_again_with_a_warning() {
 
 #[test]
 fn a_block_that_never_arrives_fails_the_upload_and_leaves_nothing() {
-    let mut seen = 0;
-    let plan = move |line: &str| {
-        seen += u32::from(line.contains("blockid="));
-        (seen > 2 && line.contains("blockid=")).then_some(Fault::Unavailable)
-    };
-    let place = AzureStore::open(behind("never", plan)).unwrap();
+    let plan = some(2, usize::MAX, UNAVAILABLE, |request| request.has(&["blockid="]));
+    let place = AzureStore::open(SERVER.behind("never", plan)).unwrap();
     let error = store(&place, "large", &vec![5; 5 * PART]).unwrap_err();
     must_be(&error, ErrorKind::Unavailable, "storing block ");
     assert_eq!(place.open_uploads("").unwrap(), []);
@@ -171,8 +161,8 @@ fn a_block_that_never_arrives_fails_the_upload_and_leaves_nothing() {
 fn commits_whose_answers_are_lost_know_their_own_objects() {
     for (name, words, length) in [("large", ["PUT ", "comp=blocklist"], 3 * PART), ("small", ["PUT ", "small"], 10)] {
         let words: &'static [&'static str] = Box::leak(Box::new(words));
-        let mut config = behind("lost", first(1, words, Fault::LoseAnswer));
-        let warnings = heard(&mut config);
+        let mut config = SERVER.behind("lost", first(1, words, Fault::LoseAnswer));
+        let warnings = heard(&mut config.warn);
         let place = AzureStore::open(config).unwrap();
         assert_eq!(store(&place, name, &vec![5; length]).unwrap().size_bytes, length as u64);
         assert_eq!(warnings.lock().unwrap().len(), 1, "the answer was not lost");
@@ -183,7 +173,7 @@ fn commits_whose_answers_are_lost_know_their_own_objects() {
 #[test]
 fn a_download_that_breaks_off_is_unavailable_and_tried_again() {
     SERVER.store("cut").put_new(&key("a"), &[9; 100_000]).unwrap();
-    let place = AzureStore::open(behind("cut", first(1, &["GET "], Fault::CutAnswer))).unwrap();
+    let place = AzureStore::open(SERVER.behind("cut", first(1, &["GET "], Fault::CutAnswer))).unwrap();
     assert_eq!(place.read(&key("a"), 0..100_000).unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(place.read(&key("a"), 0..100_000).unwrap(), [9; 100_000]);
 }
@@ -256,7 +246,7 @@ fn an_abort_frees_the_blocks_that_come_after_it() {
 
 #[test]
 fn an_abort_that_died_half_way_leaves_a_marker_that_only_open_uploads_show() {
-    let place = AzureStore::open(behind("marker", first(1, &["DELETE "], Fault::Unavailable))).unwrap();
+    let place = AzureStore::open(SERVER.behind("marker", first(1, &["DELETE "], UNAVAILABLE))).unwrap();
     let upload = begin(&place, "object", &vec![1; 3 * PART]).unwrap();
     must_be(&upload.abort().unwrap_err(), ErrorKind::Unavailable, "aborting the upload of object: ");
     assert!(place.head(&key("object")).unwrap().is_none());

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use std::error::Error as StdError;
 use vb_core::{Error, ErrorKind};
-use vb_http::{deepest, words};
+use vb_http::{deepest, kind_of_status, words};
 
 const UNREACHABLE_HINT: &str = "Check the network, and that the server runs; then run it again.";
 
@@ -54,13 +54,7 @@ fn kind_of(status: u16, reason: &str, message: &str) -> ErrorKind {
         // The words of Google's check of a checksum; the reason says "invalid" only.
         (400, _) if message.contains("doesn't match calculated") => ErrorKind::Integrity,
         (403, "rateLimitExceeded" | "userRateLimitExceeded" | "quotaExceeded") => ErrorKind::Unavailable,
-        (401 | 403, _) => ErrorKind::Denied,
-        (404, _) => ErrorKind::NotFound,
-        (409 | 412, _) => ErrorKind::Conflict,
-        (416, _) => ErrorKind::Integrity,
-        // 501 says that it never will.
-        (408 | 429 | 500 | 502..=599, _) => ErrorKind::Unavailable,
-        _ => ErrorKind::Failure,
+        _ => kind_of_status(status),
     }
 }
 

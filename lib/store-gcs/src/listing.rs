@@ -49,7 +49,7 @@ async fn page(place: &Place, prefix: &str, token: &str) -> Result<Page> {
         ("prefix", &name),
         ("maxResults", &place.config.page_keys.to_string()),
         ("pageToken", token),
-        ("fields", "items(name,size,timeCreated),nextPageToken"),
+        ("fields", "items(name,size,storageClass,timeCreated),nextPageToken"),
     ]);
     place.client.ask(&step, Method::GET, &url, None).await.map_err(|error| of_bucket(error, &step, bucket))
 }
@@ -58,5 +58,11 @@ async fn page(place: &Place, prefix: &str, token: &str) -> Result<Page> {
 fn info(place: &Place, found: &Resource) -> Option<ObjectInfo> {
     let key = place.own_key(&found.name)?;
     let modified_at = found.time_created.unwrap_or_default();
-    Some(ObjectInfo { key, size_bytes: found.size_bytes(), modified_at, crc32: None })
+    Some(ObjectInfo {
+        key,
+        size_bytes: found.size_bytes(),
+        modified_at,
+        crc32: None,
+        storage_class: found.storage_class(),
+    })
 }

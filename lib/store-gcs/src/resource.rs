@@ -37,6 +37,11 @@ impl Resource {
         self.size.parse().unwrap_or_default()
     }
 
+    /// The class by its name; none if the server names none.
+    pub(crate) fn storage_class(&self) -> Option<String> {
+        Some(self.storage_class.clone()).filter(|class| !class.is_empty())
+    }
+
     pub(crate) fn is_locked_at(&self, now: Instant) -> bool {
         self.retention.as_ref().is_some_and(|retention| retention.retain_until_time > now)
     }

@@ -169,6 +169,7 @@ impl Store for GcsStore {
             size_bytes: found.size_bytes(),
             modified_at: found.time_created.unwrap_or_default(),
             crc32: None,
+            storage_class: found.storage_class(),
         }))
     }
 

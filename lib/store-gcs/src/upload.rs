@@ -4,12 +4,12 @@
 use crate::GcsStore;
 use crate::checksum::{Counter, Sent};
 use crate::session::{self, Session};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
-use vb_http::with_retries;
+use vb_http::{Gathering, memory_of, with_retries};
 use vb_store::{Facts, OnOpen, OpenUpload, Store, Stored, Upload};
 
 pub(crate) struct GcsUpload {
@@ -19,7 +19,7 @@ pub(crate) struct GcsUpload {
     /// Taken when the session begins.
     on_open: Option<OnOpen>,
     /// The part that is being filled.
-    gathered: BytesMut,
+    gathered: Gathering,
     counter: Counter,
     begun: Option<Begun>,
 }
@@ -51,12 +51,8 @@ impl Begun {
 
 impl GcsUpload {
     pub(crate) fn new(store: GcsStore, key: Key, facts: Facts, on_open: OnOpen) -> Self {
-        let (gathered, counter) = (BytesMut::new(), Counter::new());
+        let (gathered, counter) = (Gathering::new(store.limits().part_bytes), Counter::new());
         Self { store, key, facts, on_open: Some(on_open), gathered, counter, begun: None }
-    }
-
-    fn part_bytes(&self) -> usize {
-        usize::try_from(self.store.limits().part_bytes).unwrap_or(usize::MAX)
     }
 
     /// Begins the session if there is none yet.
@@ -81,7 +77,8 @@ impl GcsUpload {
         self.begin()?;
         let Some(begun) = &mut self.begun else { return Ok(()) };
         let spare = self.store.runtime.block_on(begun.wait())?;
-        let bytes = std::mem::replace(&mut self.gathered, spare.unwrap_or_default()).freeze();
+        let bytes = self.gathered.take();
+        self.gathered.reuse(spare);
         let largest = self.store.limits().largest_object_bytes();
         if begun.next + bytes.len() as u64 >= largest {
             return Err(Error::failure(format!("storing {}: it is longer than {largest} bytes", self.key)));
@@ -90,10 +87,7 @@ impl GcsUpload {
         begun.next += bytes.len() as u64;
         begun.under_way = Some(self.store.runtime.spawn(async move {
             session.send(start, &bytes).await?;
-            Ok(bytes.try_into_mut().ok().map(|mut buffer| {
-                buffer.clear();
-                buffer
-            }))
+            Ok(memory_of(bytes))
         }));
         Ok(())
     }
@@ -102,7 +96,7 @@ impl GcsUpload {
         let Some(begun) = &mut self.begun else { return Err(Error::failure("no part was sent")) };
         let (place, runtime) = (&self.store.place, &self.store.runtime);
         runtime.block_on(begun.wait())?;
-        let bytes = std::mem::take(&mut self.gathered).freeze();
+        let bytes = self.gathered.take();
         let step = format!("committing {}", self.key);
         let result = runtime.block_on(async {
             let stored = begun.session.finish(begun.next, &bytes, sent).await?;
@@ -112,7 +106,7 @@ impl GcsUpload {
     }
 
     fn commit_small(&mut self, sent: &Sent) -> Result<()> {
-        let bytes: Bytes = std::mem::take(&mut self.gathered).freeze();
+        let bytes = self.gathered.take();
         let (place, mut answer_lost) = (&self.store.place, false);
         let result = self.store.wait(with_retries(&place.config.policy, &place.config.warn, |again| {
             answer_lost |= again;
@@ -142,19 +136,12 @@ impl GcsUpload {
 
 impl Upload for GcsUpload {
     fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let part_bytes = self.part_bytes();
+        self.counter.update(bytes);
         while !bytes.is_empty() {
-            // A full part waits until more comes: a stream of exactly one part needs no session, and the last part is never empty.
-            if self.gathered.len() == part_bytes {
+            if self.gathered.is_full() {
                 self.send_gathered()?;
             }
-            if self.gathered.capacity() == 0 {
-                self.gathered.reserve(part_bytes);
-            }
-            let (now, later) = bytes.split_at(bytes.len().min(part_bytes - self.gathered.len()));
-            self.gathered.extend_from_slice(now);
-            self.counter.update(now);
-            bytes = later;
+            bytes = self.gathered.fill(bytes);
         }
         Ok(())
     }

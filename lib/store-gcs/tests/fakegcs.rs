@@ -4,19 +4,16 @@
 
 mod common;
 
-use common::proxy::{Fault, nth, start};
-use common::{PART, Server, heard, key, must_be, must_be_empty, must_hold, sample, stream};
+use common::faults::{FLIP_END, LIE, nth};
+use common::{PART, Server, key, must_be, must_be_empty, must_hold, sample, stream};
 use std::sync::{Arc, LazyLock};
 use vb_core::ErrorKind;
 use vb_store::{Facts, Lifecycle, OpenUpload, RetryPolicy, Retrying, Store, no_warning, unrecorded};
-use vb_store_gcs::{GcsConfig, GcsStore};
+use vb_store_gcs::GcsStore;
+use vb_tests::proxy::Fault;
+use vb_tests::warnings::heard;
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start("fakegcs"));
-
-fn behind(prefix: &str, plan: impl FnMut(&str, &[u8]) -> Option<Fault> + Send + 'static) -> GcsConfig {
-    let url = start(SERVER.url(), plan);
-    SERVER.config(prefix, &[("STORAGE_EMULATOR_HOST", &url)])
-}
 
 #[test]
 fn conformance() {
@@ -60,7 +57,7 @@ fn data_has_its_class_and_facts_and_the_rest_has_not() {
 #[test]
 fn a_class_that_the_server_drops_is_told() {
     let mut config = SERVER.config("dropped", &[("VB_STORAGE_CLASS", "COLDLINE")]);
-    let warnings = heard(&mut config);
+    let warnings = heard(&mut config.warn);
     stream(&GcsStore::open(config).unwrap(), "large", &sample(3 * PART)).unwrap();
     assert_eq!(*warnings.lock().unwrap(), ["committing large: the server stored it as STANDARD, not as COLDLINE"]);
 }
@@ -96,14 +93,14 @@ fn nobody_there_is_unavailable() {
 
 #[test]
 fn bytes_that_change_on_their_way_are_integrity_and_go_again() {
-    let store = GcsStore::open(behind("flip", nth(0, 9, &["POST ", "multipart"], Fault::FlipBit))).unwrap();
+    let store = GcsStore::open(SERVER.behind("flip", nth(0, 9, &["POST ", "multipart"], FLIP_END))).unwrap();
     must_be(
         &store.put_new(&key("small"), &[5; 1000]).unwrap_err(),
         ErrorKind::Integrity,
         "storing small: what was sent",
     );
     must_be_empty(&store);
-    let store = GcsStore::open(behind("flip", nth(1, 1, &["PUT ", "upload_id"], Fault::FlipBit))).unwrap();
+    let store = GcsStore::open(SERVER.behind("flip", nth(1, 1, &["PUT ", "upload_id"], FLIP_END))).unwrap();
     let error = stream(&store, "large", &sample(3 * PART)).unwrap_err();
     must_be(&error, ErrorKind::Integrity, "committing large: what was sent has the CRC-32C");
     must_be_empty(&store);
@@ -111,13 +108,13 @@ fn bytes_that_change_on_their_way_are_integrity_and_go_again() {
 
 #[test]
 fn a_server_that_lies_about_what_it_stored_is_integrity() {
-    let store = GcsStore::open(behind("lie", nth(0, 9, &["POST ", "multipart"], Fault::Lie))).unwrap();
+    let store = GcsStore::open(SERVER.behind("lie", nth(0, 9, &["POST ", "multipart"], LIE))).unwrap();
     must_be(
         &store.put_new(&key("small"), &[5; 1000]).unwrap_err(),
         ErrorKind::Integrity,
         "storing small: what was sent",
     );
-    let store = GcsStore::open(behind("lie", nth(2, 1, &["PUT ", "upload_id"], Fault::Lie))).unwrap();
+    let store = GcsStore::open(SERVER.behind("lie", nth(2, 1, &["PUT ", "upload_id"], LIE))).unwrap();
     must_be(
         &stream(&store, "large", &sample(3 * PART)).unwrap_err(),
         ErrorKind::Integrity,
@@ -129,7 +126,7 @@ fn a_server_that_lies_about_what_it_stored_is_integrity() {
 /// Asked how far an upload is, this server ends the object there: that must never pass for a commit.
 #[test]
 fn an_object_that_the_server_ends_early_is_integrity_and_goes_again() {
-    let store = GcsStore::open(behind("early", nth(1, 1, &["PUT ", "upload_id"], Fault::LoseAnswer))).unwrap();
+    let store = GcsStore::open(SERVER.behind("early", nth(1, 1, &["PUT ", "upload_id"], Fault::LoseAnswer))).unwrap();
     let error = stream(&store, "large", &sample(4 * PART)).unwrap_err();
     must_be(&error, ErrorKind::Integrity, "the server ended the object after 1048576 bytes");
     must_be_empty(&store);
@@ -141,8 +138,8 @@ fn commits_whose_answers_are_lost_know_their_own_objects() {
     for (name, plan, length) in
         [("small", nth(0, 1, post, Fault::LoseAnswer), 10), ("large", nth(2, 1, put, Fault::LoseAnswer), 3 * PART)]
     {
-        let mut config = behind("lost", plan);
-        let warnings = heard(&mut config);
+        let mut config = SERVER.behind("lost", plan);
+        let warnings = heard(&mut config.warn);
         let store = GcsStore::open(config).unwrap();
         assert_eq!(stream(&store, name, &sample(length)).unwrap().size_bytes, length as u64);
         assert_eq!(warnings.lock().unwrap().len(), 1, "the answer was not lost");
@@ -153,7 +150,7 @@ fn commits_whose_answers_are_lost_know_their_own_objects() {
 
 #[test]
 fn a_put_whose_answer_is_lost_knows_its_own_object() {
-    let config = behind("lost-put", nth(0, 1, &["POST ", "multipart"], Fault::LoseAnswer));
+    let config = SERVER.behind("lost-put", nth(0, 1, &["POST ", "multipart"], Fault::LoseAnswer));
     let policy = config.policy;
     let store = Retrying::new(Arc::new(GcsStore::open(config).unwrap()), policy, no_warning());
     assert_eq!(store.put_new(&key("a"), b"mine").unwrap().size_bytes, 4);
@@ -164,9 +161,9 @@ fn a_put_whose_answer_is_lost_knows_its_own_object() {
 fn a_download_that_breaks_off_is_unavailable_and_tried_again() {
     SERVER.store("cut").put_new(&key("a"), &[9; 100_000]).unwrap();
     let once = || nth(0, 1, &["GET ", "alt=media"], Fault::CutAnswer);
-    let store = GcsStore::open(behind("cut", once())).unwrap();
+    let store = GcsStore::open(SERVER.behind("cut", once())).unwrap();
     must_be(&store.read(&key("a"), 0..100_000).unwrap_err(), ErrorKind::Unavailable, "reading a: ");
-    let config = behind("cut", once());
+    let config = SERVER.behind("cut", once());
     let policy = config.policy;
     let store = Retrying::new(Arc::new(GcsStore::open(config).unwrap()), policy, no_warning());
     assert_eq!(store.read(&key("a"), 0..100_000).unwrap(), [9; 100_000]);
@@ -176,12 +173,15 @@ fn a_download_that_breaks_off_is_unavailable_and_tried_again() {
 fn a_session_is_ended_by_its_name_alone() {
     let ended = Arc::new(std::sync::Mutex::new(Vec::new()));
     let seen = ended.clone();
-    let config = behind("guard", move |line, _| {
-        if line.starts_with("DELETE ") {
-            seen.lock().unwrap().push(line.to_owned());
-        }
-        None
-    });
+    let config = SERVER.behind(
+        "guard",
+        Box::new(move |request| {
+            if request.line.starts_with("DELETE ") {
+                seen.lock().unwrap().push(request.line.clone());
+            }
+            None
+        }),
+    );
     let (store, guard) = (GcsStore::open(config.clone()).unwrap(), GcsStore::open(config).unwrap());
     let told = Arc::new(std::sync::Mutex::new(None::<OpenUpload>));
     let record = told.clone();

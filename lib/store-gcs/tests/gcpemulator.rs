@@ -4,34 +4,31 @@
 
 mod common;
 
-use common::proxy::{Fault, nth, start};
-use common::{PART, Server, heard, key, must_be, must_hold, sample, stream};
+use common::faults::{FLIP_END, KEEP_HALF, nth};
+use common::{PART, Server, key, must_be, must_hold, sample, stream};
 use serde_json::json;
 use std::sync::LazyLock;
 use vb_core::ErrorKind;
 use vb_store::{Facts, Lifecycle, Store, unrecorded};
-use vb_store_gcs::{GcsConfig, GcsStore};
+use vb_store_gcs::GcsStore;
+use vb_tests::proxy::{Fault, UNAVAILABLE};
+use vb_tests::warnings::heard;
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start("gcpemulator"));
 
 const SESSION: &[&str] = &["PUT ", "upload_id"];
-
-fn behind(prefix: &str, plan: impl FnMut(&str, &[u8]) -> Option<Fault> + Send + 'static) -> GcsConfig {
-    let url = start(SERVER.url(), plan);
-    SERVER.config(prefix, &[("STORAGE_EMULATOR_HOST", &url)])
-}
 
 #[test]
 fn a_broken_session_goes_on_where_the_server_is() {
     for (name, fault, passed) in [
         ("first part lost", Fault::LoseAnswer, 0),
         ("part lost", Fault::LoseAnswer, 1),
-        ("part refused", Fault::Unavailable, 1),
+        ("part refused", UNAVAILABLE, 1),
         ("last part lost", Fault::LoseAnswer, 3),
-        ("last part refused", Fault::Unavailable, 3),
+        ("last part refused", UNAVAILABLE, 3),
     ] {
-        let mut config = behind("broken", nth(passed, 1, SESSION, fault));
-        let warnings = heard(&mut config);
+        let mut config = SERVER.behind("broken", nth(passed, 1, SESSION, fault));
+        let warnings = heard(&mut config.warn);
         let store = GcsStore::open(config).unwrap();
         let bytes = sample(3 * PART + 100);
         stream(&store, name, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -43,8 +40,8 @@ fn a_broken_session_goes_on_where_the_server_is() {
 #[test]
 fn what_the_server_did_not_keep_is_sent_again() {
     for (name, passed) in [("first", 0), ("second", 1), ("third", 2)] {
-        let mut config = behind("half", nth(passed, 1, SESSION, Fault::KeepHalf));
-        let warnings = heard(&mut config);
+        let mut config = SERVER.behind("half", nth(passed, 1, SESSION, KEEP_HALF));
+        let warnings = heard(&mut config.warn);
         let store = GcsStore::open(config).unwrap();
         let bytes = sample(4 * PART);
         stream(&store, name, &bytes).unwrap();
@@ -55,8 +52,8 @@ fn what_the_server_did_not_keep_is_sent_again() {
 
 #[test]
 fn a_part_is_tried_as_often_as_allowed() {
-    let mut config = behind("never", nth(1, 99, SESSION, Fault::Unavailable));
-    let warnings = heard(&mut config);
+    let mut config = SERVER.behind("never", nth(1, 99, SESSION, UNAVAILABLE));
+    let warnings = heard(&mut config.warn);
     let store = GcsStore::open(config).unwrap();
     let error = stream(&store, "large", &sample(3 * PART)).unwrap_err();
     must_be(&error, ErrorKind::Unavailable, "storing bytes 524288 to 1048576 of large: the server answered 503");
@@ -67,7 +64,7 @@ fn a_part_is_tried_as_often_as_allowed() {
 
 #[test]
 fn the_server_compares_the_checksum_that_is_sent() {
-    let store = GcsStore::open(behind("flip", nth(0, 1, &["POST ", "multipart"], Fault::FlipBit))).unwrap();
+    let store = GcsStore::open(SERVER.behind("flip", nth(0, 1, &["POST ", "multipart"], FLIP_END))).unwrap();
     let error = store.put_new(&key("small"), &[5; 1000]).unwrap_err();
     must_be(&error, ErrorKind::Integrity, "doesn't match calculated CRC32C");
 }

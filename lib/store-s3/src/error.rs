@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::ByteStreamError;
 use std::error::Error as StdError;
 use std::time::Duration;
 use vb_core::{Error, ErrorKind};
-use vb_http::{deepest, retry_after, words};
+use vb_http::{deepest, kind_of_status, retry_after, words};
 
 const CREDENTIALS_HINT: &str =
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in to the profile that AWS_PROFILE names.";
@@ -97,13 +97,7 @@ fn kind_of(status: u16, code: &str) -> ErrorKind {
     }
     match status {
         301 | 307 => ErrorKind::Usage,
-        401 | 403 => ErrorKind::Denied,
-        404 => ErrorKind::NotFound,
-        409 | 412 => ErrorKind::Conflict,
-        416 => ErrorKind::Integrity,
-        // 501 says that it never will.
-        408 | 429 | 500 | 502..=599 => ErrorKind::Unavailable,
-        _ => ErrorKind::Failure,
+        _ => kind_of_status(status),
     }
 }
 

@@ -16,7 +16,8 @@ pub(crate) fn list(shared: &Shared, prefix: &str, each: &mut dyn FnMut(ObjectInf
         held.extend(page.contents().iter().filter_map(|found| {
             let key = shared.own_key(found.key()?)?;
             let (size_bytes, modified_at) = (length(found.size()), instant(found.last_modified()));
-            Some(ObjectInfo { key, size_bytes, modified_at, crc32: None })
+            let storage_class = found.storage_class().map(|class| class.as_str().to_owned());
+            Some(ObjectInfo { key, size_bytes, modified_at, crc32: None, storage_class })
         }));
         if shared.config.lists_in_order() {
             held.drain(..).try_for_each(&mut *each)?;

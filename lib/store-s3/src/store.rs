@@ -113,8 +113,10 @@ impl Shared {
         // A checksum of the parts' checksums says nothing about the whole.
         let whole = answer.checksum_type() != Some(&ChecksumType::Composite);
         let crc32 = answer.checksum_crc32().filter(|_| whole).and_then(checksum::decode);
-        let size_bytes = length(answer.content_length());
-        Ok(Some(ObjectInfo { key: key.clone(), size_bytes, modified_at: instant(answer.last_modified()), crc32 }))
+        let (size_bytes, modified_at) = (length(answer.content_length()), instant(answer.last_modified()));
+        // The header stands for other classes only.
+        let storage_class = answer.storage_class().map(|class| class.as_str().to_owned());
+        Ok(Some(ObjectInfo { key: key.clone(), size_bytes, modified_at, crc32, storage_class }))
     }
 
     /// A bucket with versions hides a locked object behind a delete marker and calls that deleted: its bytes stay.
@@ -188,6 +190,14 @@ async fn collect(step: &str, mut body: ByteStream, promised: u64, limit: Duratio
     within(step, limit, receive).await?.map(|()| bytes)
 }
 
+/// Whether something is gone now. Amazon answers 204 for what is gone already; some others 404, which a missing bucket gets too.
+fn gone<T>(answer: Result<T>) -> Result<()> {
+    match answer {
+        Err(error) if error.kind() == ErrorKind::NotFound && !error.to_string().contains("NoSuchBucket") => Ok(()),
+        answer => answer.map(|_| ()),
+    }
+}
+
 pub(crate) fn length(bytes: Option<i64>) -> u64 {
     bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default()
 }
@@ -245,12 +255,7 @@ impl Store for S3Store {
     fn delete(&self, key: &Key) -> Result<()> {
         self.wait(self.0.refuse_locked(key))?;
         let request = self.0.client.delete_object().bucket(&self.0.config.bucket).key(self.0.full_key(key.as_str()));
-        let answer = self.wait(call(&format!("deleting {key}"), self.0.config.policy.limit(0), request.send()));
-        match answer {
-            // Amazon answers 204 for what is gone already; some others 404.
-            Err(error) if error.kind() == ErrorKind::NotFound && !error.to_string().contains("NoSuchBucket") => Ok(()),
-            answer => answer.map(|_| ()),
-        }
+        gone(self.wait(call(&format!("deleting {key}"), self.0.config.policy.limit(0), request.send())))
     }
 
     fn open_uploads(&self, prefix: &str) -> Result<Vec<OpenUpload>> {
@@ -261,9 +266,6 @@ impl Store for S3Store {
         let request = self.0.client.abort_multipart_upload().bucket(&self.0.config.bucket);
         let request = request.key(self.0.full_key(upload.key.as_str())).upload_id(&upload.id);
         let step = format!("aborting the upload of {}", upload.key);
-        match self.wait(call(&step, self.0.config.policy.limit(0), request.send())) {
-            Err(error) if error.kind() == ErrorKind::NotFound && !error.to_string().contains("NoSuchBucket") => Ok(()),
-            answer => answer.map(|_| ()),
-        }
+        gone(self.wait(call(&step, self.0.config.policy.limit(0), request.send())))
     }
 }

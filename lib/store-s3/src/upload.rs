@@ -3,19 +3,22 @@
 use crate::S3Store;
 use crate::call::call;
 use crate::options::{Content, with_options};
-use crate::parts::{Destination, Parts};
+use crate::parts::Multipart;
 use crate::store::Shared;
 use crate::{checksum, listing};
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::time::Duration;
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
-use vb_http::with_retries;
-use vb_store::{Facts, OnOpen, OpenUpload, Store, Stored, Upload, find_own};
+use vb_http::{Commit, Gathering, Parts, with_retries};
+use vb_store::{Facts, OnOpen, OpenUpload, Store, Stored, Upload};
 
 /// Servers put thousands of parts together before they answer.
 const COMMIT_LIMIT: Duration = Duration::from_secs(600);
+
+/// S3 numbers parts from one on.
+const FIRST_PART: u32 = 1;
 
 pub(crate) struct S3Upload {
     store: S3Store,
@@ -24,21 +27,18 @@ pub(crate) struct S3Upload {
     /// Taken when the multipart upload begins.
     on_open: Option<OnOpen>,
     /// The part that is being filled.
-    gathered: BytesMut,
-    multipart: Option<(OpenUpload, Parts)>,
+    gathered: Gathering,
+    multipart: Option<(OpenUpload, Parts<Multipart>)>,
 }
 
 impl S3Upload {
     pub(crate) fn new(store: S3Store, key: Key, metadata: Facts, on_open: OnOpen) -> Self {
-        Self { store, key, metadata, on_open: Some(on_open), gathered: BytesMut::new(), multipart: None }
+        let gathered = Gathering::new(store.0.config.limits.part_bytes);
+        Self { store, key, metadata, on_open: Some(on_open), gathered, multipart: None }
     }
 
     fn shared(&self) -> &Shared {
         &self.store.0
-    }
-
-    fn part_bytes(&self) -> usize {
-        usize::try_from(self.shared().config.limits.part_bytes).unwrap_or(usize::MAX)
     }
 
     /// Begins the multipart upload if there is none yet.
@@ -49,7 +49,7 @@ impl S3Upload {
         let shared = self.shared();
         let id = shared.runtime.block_on(create(shared, &self.key, &self.metadata))?;
         let open = OpenUpload { key: self.key.clone(), id, begun_at: chrono::Utc::now() };
-        let destination = Destination {
+        let destination = Multipart {
             client: shared.client.clone(),
             bucket: shared.config.bucket.clone(),
             key: shared.full_key(self.key.as_str()),
@@ -57,7 +57,7 @@ impl S3Upload {
             policy: shared.config.policy,
             warn: shared.config.warn.clone(),
         };
-        let parts = Parts::new(destination, shared.config.limits.parallel);
+        let parts = Parts::new(destination, shared.config.limits.parallel, FIRST_PART);
         self.multipart = Some((open.clone(), parts));
         let recorded = self.on_open.take().map_or(Ok(()), |on_open| on_open(&open));
         recorded.or_else(|error| {
@@ -69,7 +69,7 @@ impl S3Upload {
     /// Hands the gathered part over.
     fn send_gathered(&mut self) -> Result<()> {
         self.begin()?;
-        let bytes = std::mem::take(&mut self.gathered).freeze();
+        let bytes = self.gathered.take();
         let shared = &self.store.0;
         let Some((_, parts)) = &mut self.multipart else { return Ok(()) };
         if parts.begun() >= shared.config.limits.most_parts {
@@ -77,7 +77,7 @@ impl S3Upload {
             return Err(Error::failure(format!("storing {}: it is longer than {largest} bytes", self.key)));
         }
         let spare = shared.runtime.block_on(parts.send(bytes, shared.runtime.handle()))?;
-        self.gathered = spare.unwrap_or_default();
+        self.gathered.reuse(spare);
         Ok(())
     }
 
@@ -85,12 +85,13 @@ impl S3Upload {
         self.send_gathered()?;
         let store = self.store.clone();
         let Some((open, parts)) = &mut self.multipart else { return Err(Error::failure("no part was sent")) };
-        let (list, whole) = store.0.runtime.block_on(parts.finish())?;
+        let (receipts, whole) = store.0.runtime.block_on(parts.finish())?;
+        let list: Vec<CompletedPart> = receipts.into_iter().map(|(_, part)| part.clone()).collect();
         store.0.commit(&store, &open.key, whole, || complete(&store.0, open, list.clone(), whole))
     }
 
     fn commit_small(&mut self) -> Result<Stored> {
-        let bytes = std::mem::take(&mut self.gathered).freeze();
+        let bytes = self.gathered.take();
         let sent = Stored { size_bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) };
         let put = || async {
             self.shared().put(&self.key, Bytes::clone(&bytes), Content::Data(&self.metadata)).await.map(|_| ())
@@ -101,25 +102,18 @@ impl S3Upload {
     /// Frees what the server holds.
     fn release(&mut self) -> Result<()> {
         let Some((open, mut parts)) = self.multipart.take() else { return Ok(()) };
-        self.shared().runtime.block_on(parts.stop());
+        self.shared().runtime.block_on(parts.stop(Duration::ZERO));
         self.store.abort_upload(&open)
     }
 }
 
 impl Upload for S3Upload {
     fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let part_bytes = self.part_bytes();
         while !bytes.is_empty() {
-            // A full part waits until more comes: a stream of exactly one part needs no multipart upload.
-            if self.gathered.len() == part_bytes {
+            if self.gathered.is_full() {
                 self.send_gathered()?;
             }
-            if self.gathered.capacity() == 0 {
-                self.gathered.reserve(part_bytes);
-            }
-            let (now, later) = bytes.split_at(bytes.len().min(part_bytes - self.gathered.len()));
-            self.gathered.extend_from_slice(now);
-            bytes = later;
+            bytes = self.gathered.fill(bytes);
         }
         Ok(())
     }
@@ -146,23 +140,15 @@ impl Drop for S3Upload {
 }
 
 impl Shared {
-    /// Makes an object visible: tries again, and where an answer may have been lost or cannot be understood (moto's name
-    /// for a commit's answer is wrong) looks whether the object is there.
-    fn commit<F>(&self, store: &S3Store, key: &Key, sent: Stored, mut attempt: impl FnMut() -> F) -> Result<Stored>
+    /// Makes an object visible. An answer that cannot be understood counts as a lost one: moto's name for a commit's
+    /// answer is wrong.
+    fn commit<F>(&self, store: &S3Store, key: &Key, sent: Stored, attempt: impl FnMut() -> F) -> Result<Stored>
     where
         F: Future<Output = Result<()>>,
     {
-        let mut answer_lost = false;
-        let result = self.runtime.block_on(with_retries(&self.config.policy, &self.config.warn, |again| {
-            answer_lost |= again;
-            attempt()
-        }));
-        let Err(error) = result else { return Ok(sent) };
-        let may_be_ours = answer_lost || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Failure);
-        if may_be_ours && find_own(store, key, sent).is_ok_and(|own| own.is_some()) {
-            return Ok(sent);
-        }
-        Err(error)
+        let (policy, warn) = (&self.config.policy, &self.config.warn);
+        let unclear = &[ErrorKind::Unavailable, ErrorKind::Failure];
+        Commit { runtime: &self.runtime, policy, warn, unclear }.run(store, key, sent, attempt)
     }
 }
 

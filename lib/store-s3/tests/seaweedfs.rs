@@ -4,22 +4,18 @@
 
 mod common;
 
-use common::proxy::{Fault, first, start};
-use common::{Server, heard, key};
+use common::{Server, key};
 use std::sync::{Arc, LazyLock};
 use vb_core::{Error, ErrorKind};
 use vb_store::{Facts, RetryPolicy, Retrying, Store, no_warning, unrecorded};
-use vb_store_s3::{S3Config, S3Store};
+use vb_store_s3::S3Store;
+use vb_tests::proxy::{Fault, UNAVAILABLE, first};
+use vb_tests::warnings::heard;
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start("seaweedfs"));
 
 /// More than two parts of [`Server::config`].
 const THREE_PARTS: usize = 11 << 20;
-
-fn behind(prefix: &str, plan: impl FnMut(&str) -> Option<Fault> + Send + 'static) -> S3Config {
-    let url = start(SERVER.variable("AWS_ENDPOINT_URL"), plan);
-    SERVER.config_with(prefix, &[("AWS_ENDPOINT_URL", &url)])
-}
 
 fn store(store: &S3Store, name: &str, bytes: &[u8]) -> Result<vb_store::Stored, Error> {
     let mut upload = store.upload(&key(name), &Facts::new(), unrecorded())?;
@@ -90,9 +86,9 @@ fn nobody_there_is_unavailable() {
 
 #[test]
 fn a_bit_flipped_on_its_way_is_noticed_by_the_server() {
-    let place = S3Store::open(behind("flip", first(1, &["PUT "], Fault::FlipBit))).unwrap();
+    let place = S3Store::open(SERVER.behind("flip", first(1, &["PUT "], Fault::FlipUp))).unwrap();
     must_be(&place.put_new(&key("small"), &[5; 1000]).unwrap_err(), ErrorKind::Integrity, "storing small: ");
-    let place = S3Store::open(behind("flip", first(99, &["PUT ", "partNumber=2"], Fault::FlipBit))).unwrap();
+    let place = S3Store::open(SERVER.behind("flip", first(99, &["PUT ", "partNumber=2"], Fault::FlipUp))).unwrap();
     let error = store(&place, "large", &vec![5; THREE_PARTS]).unwrap_err();
     must_be(&error, ErrorKind::Integrity, "storing part 2 of flip/large: ");
     place.list("", &mut |found| panic!("{} is there", found.key)).unwrap();
@@ -101,8 +97,8 @@ fn a_bit_flipped_on_its_way_is_noticed_by_the_server() {
 
 #[test]
 fn a_part_that_changed_on_its_way_is_sent_again() {
-    let mut config = behind("flip-once", first(1, &["PUT ", "partNumber=2"], Fault::FlipBit));
-    let warnings = heard(&mut config);
+    let mut config = SERVER.behind("flip-once", first(1, &["PUT ", "partNumber=2"], Fault::FlipUp));
+    let warnings = heard(&mut config.warn);
     let (place, bytes) = (S3Store::open(config).unwrap(), vec![5; THREE_PARTS]);
     let stored = store(&place, "large", &bytes).unwrap();
     assert_eq!((stored.crc32, warnings.lock().unwrap().len()), (crc32fast::hash(&bytes), 1));
@@ -110,15 +106,15 @@ fn a_part_that_changed_on_its_way_is_sent_again() {
 
 #[test]
 fn an_upload_whose_beginning_was_not_answered_is_ended() {
-    let place = S3Store::open(behind("orphan", first(1, &["POST ", "?uploads"], Fault::LoseAnswer))).unwrap();
+    let place = S3Store::open(SERVER.behind("orphan", first(1, &["POST ", "?uploads"], Fault::LoseAnswer))).unwrap();
     store(&place, "large", &vec![5; THREE_PARTS]).unwrap();
     assert_eq!(place.open_uploads("").unwrap(), []);
 }
 
 #[test]
 fn a_part_is_sent_again_with_a_warning() {
-    let mut config = behind("again", first(2, &["PUT ", "partNumber=2"], Fault::Unavailable));
-    let warnings = heard(&mut config);
+    let mut config = SERVER.behind("again", first(2, &["PUT ", "partNumber=2"], UNAVAILABLE));
+    let warnings = heard(&mut config.warn);
     let place = S3Store::open(config).unwrap();
     store(&place, "large", &vec![5; THREE_PARTS]).unwrap();
     let warnings = warnings.lock().unwrap();
@@ -128,7 +124,7 @@ fn a_part_is_sent_again_with_a_warning() {
 
 #[test]
 fn a_part_that_never_arrives_fails_the_upload_and_leaves_nothing() {
-    let place = S3Store::open(behind("never", first(99, &["PUT ", "partNumber=2"], Fault::Unavailable))).unwrap();
+    let place = S3Store::open(SERVER.behind("never", first(99, &["PUT ", "partNumber=2"], UNAVAILABLE))).unwrap();
     let error = store(&place, "large", &vec![5; THREE_PARTS]).unwrap_err();
     must_be(&error, ErrorKind::Unavailable, "storing part 2 of never/large: ");
     assert_eq!(place.open_uploads("").unwrap(), []);
@@ -137,8 +133,8 @@ fn a_part_that_never_arrives_fails_the_upload_and_leaves_nothing() {
 #[test]
 fn commits_whose_answers_are_lost_know_their_own_objects() {
     for (name, words, length) in [("large", &["POST ", "uploadId="], THREE_PARTS), ("small", &["PUT ", "/small"], 10)] {
-        let mut config = behind("lost", first(1, words, Fault::LoseAnswer));
-        let warnings = heard(&mut config);
+        let mut config = SERVER.behind("lost", first(1, words, Fault::LoseAnswer));
+        let warnings = heard(&mut config.warn);
         let place = S3Store::open(config).unwrap();
         assert_eq!(store(&place, name, &vec![5; length]).unwrap().size_bytes, length as u64);
         assert_eq!(warnings.lock().unwrap().len(), 1, "the answer was not lost");
@@ -148,7 +144,7 @@ fn commits_whose_answers_are_lost_know_their_own_objects() {
 
 #[test]
 fn a_put_whose_answer_is_lost_knows_its_own_object() {
-    let config = behind("lost-put", first(1, &["PUT "], Fault::LoseAnswer));
+    let config = SERVER.behind("lost-put", first(1, &["PUT "], Fault::LoseAnswer));
     let policy = config.policy;
     let place = Retrying::new(Arc::new(S3Store::open(config).unwrap()), policy, no_warning());
     assert_eq!(place.put_new(&key("a"), b"mine").unwrap().size_bytes, 4);
@@ -158,9 +154,9 @@ fn a_put_whose_answer_is_lost_knows_its_own_object() {
 #[test]
 fn a_download_that_breaks_off_is_unavailable_and_tried_again() {
     SERVER.store("cut").put_new(&key("a"), &[9; 100_000]).unwrap();
-    let place = S3Store::open(behind("cut", first(1, &["GET "], Fault::CutAnswer))).unwrap();
+    let place = S3Store::open(SERVER.behind("cut", first(1, &["GET "], Fault::CutAnswer))).unwrap();
     assert_eq!(place.read(&key("a"), 0..100_000).unwrap_err().kind(), ErrorKind::Unavailable);
-    let config = behind("cut", first(1, &["GET "], Fault::CutAnswer));
+    let config = SERVER.behind("cut", first(1, &["GET "], Fault::CutAnswer));
     let policy = config.policy;
     let place = Retrying::new(Arc::new(S3Store::open(config).unwrap()), policy, no_warning());
     assert_eq!(place.read(&key("a"), 0..100_000).unwrap(), [9; 100_000]);

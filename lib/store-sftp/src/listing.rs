@@ -139,7 +139,7 @@ impl Walk<'_> {
 /// What the server says of an object.
 pub(crate) fn object(key: Key, attributes: &Attributes) -> ObjectInfo {
     let size_bytes = attributes.size_bytes.unwrap_or_default();
-    ObjectInfo { key, size_bytes, modified_at: modified_at(attributes), crc32: None }
+    ObjectInfo { key, size_bytes, modified_at: modified_at(attributes), crc32: None, storage_class: None }
 }
 
 fn modified_at(attributes: &Attributes) -> Instant {

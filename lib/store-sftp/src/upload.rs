@@ -41,19 +41,19 @@ impl SftpUpload {
         let folder = if folders.is_empty() { String::new() } else { format!("{folders}/") };
         let name = names::temporary(key.file_name(), random_u64());
         let temporary = format!("{folder}{name}");
-        let handle = create(&store, &session, &key, &temporary)?;
-        let upload = Self {
+        let mut upload = Self {
             store,
             session,
             key,
-            temporary: Some(temporary),
-            handle: Some(handle),
+            temporary: Some(temporary.clone()),
+            handle: None,
             gathered: Vec::new(),
             sent_bytes: 0,
             unacknowledged: VecDeque::new(),
             hasher: crc32fast::Hasher::new(),
         };
-        // Dropped, and so removed, if it cannot be recorded.
+        // Dropped, and so removed, if it cannot be recorded, or if it was created and only the answer to that was lost.
+        upload.handle = Some(create(&upload.store, &upload.session, &upload.key, &temporary)?);
         if let Some(open) = names::open_upload(&folder, &name, chrono::Utc::now()) {
             on_open(&open)?;
         }

@@ -28,6 +28,8 @@ pub struct ObjectInfo {
     pub modified_at: Instant,
     /// The CRC-32 of the whole object, where the store keeps one and [`Store::head`] asked for it.
     pub crc32: Option<u32>,
+    /// Its storage class or tier, by the provider's own name; none where the store has none or does not say.
+    pub storage_class: Option<String>,
 }
 
 /// An upload that is neither committed nor aborted: all that another process needs to abort it.

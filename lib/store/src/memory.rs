@@ -50,7 +50,7 @@ impl State {
 }
 
 fn info(key: &Key, bytes: &[u8], modified_at: Instant, crc32: Option<u32>) -> ObjectInfo {
-    ObjectInfo { key: key.clone(), size_bytes: bytes.len() as u64, modified_at, crc32 }
+    ObjectInfo { key: key.clone(), size_bytes: bytes.len() as u64, modified_at, crc32, storage_class: None }
 }
 
 impl Store for MemoryStore {

@@ -13,42 +13,17 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{WriterProperties, WriterVersion};
-use std::env;
 use std::fs;
 use std::io::{Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use vb_target::ParquetFile;
+use vb_tests::chance::Chance;
+use vb_tests::fuzz::{Inputs, peak_memory_kib};
 
 const INPUTS: u64 = 4_000;
 const MOST_MEMORY_KIB: u64 = 400 << 10;
 const ROWS: usize = 300;
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    env::var(variable).ok().and_then(|text| text.replace('_', "").parse().ok()).unwrap_or(otherwise)
-}
-
-fn peak_memory_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(u64::MAX)
-}
-
-/// Numbers that look random and follow from a seed (splitmix64).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit.max(1) as u64).unwrap_or_default()
-    }
-}
 
 fn columns() -> Result<Vec<ArrayRef>, ArrowError> {
     let some = |row: usize| !row.is_multiple_of(7);
@@ -123,7 +98,7 @@ fn damage(bytes: &mut Vec<u8>, chance: &mut Chance) {
         let at = from + chance.below(length - from);
         match chance.below(8) {
             0..4 => bytes[at] ^= 1 << chance.below(8),
-            4 | 5 => bytes[at] = chance.next().to_le_bytes()[0],
+            4 | 5 => bytes[at] = chance.any().to_le_bytes()[0],
             6 => bytes[at..].iter_mut().zip([0xff, 0xff, 0xff, 0x7f]).for_each(|(byte, new)| *byte = new),
             _ => {
                 let end = length.min(at + 1 + chance.below(20));
@@ -135,7 +110,8 @@ fn damage(bytes: &mut Vec<u8>, chance: &mut Chance) {
 
 #[test]
 fn whatever_is_read_ends_in_rows_or_in_an_error() {
-    let (inputs, seed) = (number("VB_FUZZ_INPUTS", INPUTS), number("VB_FUZZ_SEED", 1));
+    let made = Inputs::from_environment(INPUTS);
+    let (inputs, seed) = (made.count, made.seed);
     let whole = [
         file(Encoding::DELTA_LENGTH_BYTE_ARRAY, false, Compression::UNCOMPRESSED).unwrap(),
         file(Encoding::DELTA_BYTE_ARRAY, false, Compression::SNAPPY).unwrap(),
@@ -144,7 +120,7 @@ fn whatever_is_read_ends_in_rows_or_in_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let (mut read_to_end, mut panics) = (0_u64, 0_u64);
     for input in 0..inputs {
-        let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9).wrapping_add(input));
+        let mut chance = made.chance(input);
         let mut bytes = whole[chance.below(whole.len())].clone();
         if input % 16 != 0 {
             damage(&mut bytes, &mut chance);

@@ -1,14 +1,13 @@
 //! An Azurite for the whole test binary, and a container of its own for each test. Fixtures and checks speak to it through
 //! `curl` and a shared access signature, so that none of our code is both what is tested and what tests.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::Variables;
 use super::curl;
-use super::held::Held;
+use super::held::{Held, Shared, shared};
 
 /// A running server.
 #[derive(Debug)]
@@ -22,11 +21,8 @@ impl Azurite {
     /// # Errors
     /// What the script said, when the server did not start.
     pub fn shared() -> Result<&'static Self> {
-        static SHARED: OnceLock<Result<Azurite, String>> = OnceLock::new();
-        SHARED
-            .get_or_init(|| Held::start("azurite").map(|held| Self { held }).map_err(|error| format!("{error:#}")))
-            .as_ref()
-            .map_err(|error| anyhow!("{error}"))
+        static SHARED: Shared<Azurite> = Shared::new();
+        shared(&SHARED, || Held::start("azurite").map(|held| Self { held }))
     }
 
     /// Makes an empty container that nobody else uses; `label` makes its name readable (lower case, digits, `-`).

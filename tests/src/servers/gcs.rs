@@ -1,15 +1,14 @@
 //! A server that speaks Google Cloud Storage for the whole test binary, and a bucket of its own for each test. Checks speak to it
 //! through `curl`, so that no code of ours is both what is tested and what tests.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::Variables;
 use super::curl;
-use super::held::Held;
+use super::held::{Held, Shared, shared};
 
 /// A running fake-gcs-server: it keeps conditions, storage classes, metadata and retention.
 #[derive(Debug)]
@@ -23,11 +22,8 @@ impl GcsServer {
     /// # Errors
     /// What the script said, when the server did not start.
     pub fn shared() -> Result<&'static Self> {
-        static SHARED: OnceLock<Result<GcsServer, String>> = OnceLock::new();
-        SHARED
-            .get_or_init(|| Held::start("fakegcs").map(|held| Self { held }).map_err(|error| format!("{error:#}")))
-            .as_ref()
-            .map_err(|error| anyhow!("{error}"))
+        static SHARED: Shared<GcsServer> = Shared::new();
+        shared(&SHARED, || Held::start("fakegcs").map(|held| Self { held }))
     }
 
     /// gcp-storage-emulator: it knows how far an upload is and compares checksums, but ignores conditions. All tests of this binary
@@ -36,11 +32,8 @@ impl GcsServer {
     /// # Errors
     /// What the script said, when the server did not start.
     pub fn emulator() -> Result<&'static Self> {
-        static SHARED: OnceLock<Result<GcsServer, String>> = OnceLock::new();
-        SHARED
-            .get_or_init(|| Held::start("gcpemulator").map(|held| Self { held }).map_err(|error| format!("{error:#}")))
-            .as_ref()
-            .map_err(|error| anyhow!("{error}"))
+        static SHARED: Shared<GcsServer> = Shared::new();
+        shared(&SHARED, || Held::start("gcpemulator").map(|held| Self { held }))
     }
 
     /// Makes an empty bucket that nobody else uses; `label` makes its name readable (lower case, digits, `-`).

@@ -2,19 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 /// Environment variables, by name, that reach a server.
 pub type Variables = BTreeMap<String, String>;
 
 /// A running server; it ends when this value is dropped or the process ends.
 #[derive(Debug)]
-pub(super) struct Held {
+pub struct Held {
     script: Child,
     variables: Variables,
+}
+
+/// A server that starts on first use; one that did not start says so to each that asks for it.
+pub(super) type Shared<T> = OnceLock<Result<T, String>>;
+
+/// The server in this place, started if it is not there yet.
+pub(super) fn shared<T>(place: &'static Shared<T>, start: impl FnOnce() -> Result<T>) -> Result<&'static T> {
+    place.get_or_init(|| start().map_err(|error| format!("{error:#}"))).as_ref().map_err(|error| anyhow!("{error}"))
 }
 
 impl Held {
@@ -22,7 +31,7 @@ impl Held {
     ///
     /// # Errors
     /// What the script said, when it could not be started or ended before it was ready.
-    pub(super) fn start(name: &str) -> Result<Self> {
+    pub fn start(name: &str) -> Result<Self> {
         Self::start_with(name, &[])
     }
 
@@ -30,16 +39,18 @@ impl Held {
     ///
     /// # Errors
     /// As [`Held::start`].
-    pub(super) fn start_with(name: &str, variables: &[(&str, &str)]) -> Result<Self> {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("servers").join(name);
-        let mut script = Command::new(&path)
-            .arg("--hold")
-            .envs(variables.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("starting {}", path.display()))?;
+    pub fn start_with(name: &str, variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start_by(name, Command::new(Self::script(name)).arg("--hold").envs(variables.iter().copied()))
+    }
+
+    /// The same by a command that becomes the script at last.
+    ///
+    /// # Errors
+    /// As [`Held::start`].
+    pub fn start_by(name: &str, command: &mut Command) -> Result<Self> {
+        let program = Path::new(command.get_program()).display().to_string();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut script = command.spawn().with_context(|| format!("starting {program}"))?;
         let lines = script.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);
         let mut variables = Variables::new();
         for line in lines {
@@ -58,16 +69,31 @@ impl Held {
         bail!("the server {name} did not start\n{}", message.trim_end())
     }
 
+    /// Where the script of this name lies.
+    #[must_use]
+    pub fn script(name: &str) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("servers").join(name)
+    }
+
     /// The variables that reach the server.
-    pub(super) fn variables(&self) -> &Variables {
+    #[must_use]
+    pub fn variables(&self) -> &Variables {
         &self.variables
+    }
+
+    /// The same with some changed, or more.
+    #[must_use]
+    pub fn variables_with(&self, changes: &[(&str, &str)]) -> Variables {
+        let mut variables = self.variables.clone();
+        variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        variables
     }
 
     /// One of these variables.
     ///
     /// # Errors
     /// When the script does not set it.
-    pub(super) fn variable(&self, name: &str) -> Result<&str> {
+    pub fn variable(&self, name: &str) -> Result<&str> {
         self.variables.get(name).map(String::as_str).with_context(|| format!("the server script sets no {name}"))
     }
 }
@@ -81,8 +107,6 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]

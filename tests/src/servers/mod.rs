@@ -12,7 +12,7 @@ mod sftp;
 
 pub use azure::{Azurite, Container};
 pub use gcs::{GcsBucket, GcsServer};
-pub use held::Variables;
+pub use held::{Held, Variables};
 pub use postgres::{Database, Postgres};
 pub use s3::{Bucket, S3Server};
 pub use sftp::{SftpFolder, SftpServer};

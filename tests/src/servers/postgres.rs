@@ -1,14 +1,13 @@
 //! A PostgreSQL server for the whole test binary, and a database of its own for each test.
 
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use postgres::{Client, NoTls};
 
 use super::Variables;
-use super::held::Held;
+use super::held::{Held, Shared, shared};
 
 /// A running server.
 #[derive(Debug)]
@@ -46,11 +45,8 @@ impl Postgres {
     /// # Errors
     /// What the script said, when the server did not start.
     pub fn shared() -> Result<&'static Self> {
-        static SHARED: OnceLock<Result<Postgres, String>> = OnceLock::new();
-        SHARED
-            .get_or_init(|| Self::start().map_err(|error| format!("{error:#}")))
-            .as_ref()
-            .map_err(|error| anyhow!("{error}"))
+        static SHARED: Shared<Postgres> = Shared::new();
+        shared(&SHARED, Self::start)
     }
 
     /// Makes an empty database that nobody else uses; `label` makes its name readable.

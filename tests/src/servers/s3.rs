@@ -1,14 +1,13 @@
 //! An S3 server for the whole test binary, and a bucket of its own for each test. Fixtures and checks speak to it through `curl`,
 //! so that no code of ours, and none of the SDK that it uses, is both what is tested and what tests.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::Variables;
 use super::curl;
-use super::held::Held;
+use super::held::{Held, Shared, shared};
 
 /// A running server.
 #[derive(Debug)]
@@ -16,16 +15,14 @@ pub struct S3Server {
     held: Held,
 }
 
-type Shared = OnceLock<Result<S3Server, String>>;
-
 impl S3Server {
     /// SeaweedFS: a real store, which checks signatures and checksums. All tests of this binary share it.
     ///
     /// # Errors
     /// What the script said, when the server did not start.
     pub fn seaweedfs() -> Result<&'static Self> {
-        static SHARED: Shared = OnceLock::new();
-        Self::shared(&SHARED, "seaweedfs")
+        static SHARED: Shared<S3Server> = Shared::new();
+        shared(&SHARED, || Self::start("seaweedfs"))
     }
 
     /// moto: knows archive classes and restore, but checks nothing. All tests of this binary share it.
@@ -33,8 +30,8 @@ impl S3Server {
     /// # Errors
     /// What the script said, when the server did not start.
     pub fn moto() -> Result<&'static Self> {
-        static SHARED: Shared = OnceLock::new();
-        Self::shared(&SHARED, "moto")
+        static SHARED: Shared<S3Server> = Shared::new();
+        shared(&SHARED, || Self::start("moto"))
     }
 
     /// Ceph's gateway: a real store too, older in its habits (no checksums that it keeps, no conditions on a commit). All tests of
@@ -43,15 +40,12 @@ impl S3Server {
     /// # Errors
     /// What the script said, when the server did not start.
     pub fn radosgw() -> Result<&'static Self> {
-        static SHARED: Shared = OnceLock::new();
-        Self::shared(&SHARED, "radosgw")
+        static SHARED: Shared<S3Server> = Shared::new();
+        shared(&SHARED, || Self::start("radosgw"))
     }
 
-    fn shared(shared: &'static Shared, name: &str) -> Result<&'static Self> {
-        shared
-            .get_or_init(|| Held::start(name).map(|held| Self { held }).map_err(|error| format!("{error:#}")))
-            .as_ref()
-            .map_err(|error| anyhow!("{error}"))
+    fn start(name: &str) -> Result<Self> {
+        Held::start(name).map(|held| Self { held })
     }
 
     /// Makes an empty bucket that nobody else uses; `label` makes its name readable (lower case, digits, `-`).

@@ -2,13 +2,12 @@
 //! is seen without any client.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::Variables;
-use super::held::Held;
+use super::held::{Held, Shared, shared};
 
 /// A running server.
 #[derive(Debug)]
@@ -22,11 +21,8 @@ impl SftpServer {
     /// # Errors
     /// What the script said, when the server did not start.
     pub fn shared() -> Result<&'static Self> {
-        static SHARED: OnceLock<Result<SftpServer, String>> = OnceLock::new();
-        SHARED
-            .get_or_init(|| Held::start("sshd").map(|held| Self { held }).map_err(|error| format!("{error:#}")))
-            .as_ref()
-            .map_err(|error| anyhow!("{error}"))
+        static SHARED: Shared<SftpServer> = Shared::new();
+        shared(&SHARED, || Held::start("sshd").map(|held| Self { held }))
     }
 
     /// A folder that nobody else uses and that does not exist yet: the first backup makes it.

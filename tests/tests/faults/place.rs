@@ -1,8 +1,9 @@
 //! A disk that is full, a folder that cannot be written.
 
+use vb_tests::chance::noise;
 use vb_tests::command::Command;
 
-use crate::{Case, PIPE, noise, one_line, refused, write};
+use crate::{Case, PIPE, one_line, refused, write};
 
 /// A line of sh within a file system of its own at `small`; afterwards it lists what is in there, and ends with the line's exit code.
 fn within(case: &Case, mount: &str, line: &str) -> Command {

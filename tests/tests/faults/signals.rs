@@ -7,10 +7,11 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
+use vb_tests::chance::noise;
 use vb_tests::command::Run;
 use vb_tests::leftovers::until;
 
-use crate::{Case, noise, one_line, write};
+use crate::{Case, one_line, write};
 
 /// Terminates it, and sees that it says so.
 fn terminated(child: Child, command: &str) -> Result<()> {

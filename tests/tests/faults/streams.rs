@@ -1,9 +1,10 @@
 //! Streams that are not what they should be, are not proven, or lose their reader.
 
 use anyhow::Result;
+use vb_tests::chance::noise;
 use vb_tests::command::Run;
 
-use crate::{Case, noise, refused, write};
+use crate::{Case, refused, write};
 
 #[test]
 fn garbage_for_an_import() {

@@ -68,6 +68,32 @@ fn a_chain_with_a_hole_is_not_continued() {
 }
 
 #[test]
+fn nothing_is_stored_where_its_base_is_not() {
+    let source = Source::of("dated", DATED).unwrap();
+    source.full("").unwrap();
+    let full = source.line("vb-ls --latest --ids").run().unwrap().succeeded().unwrap().stdout_text().trim().to_owned();
+    source.execute("INSERT INTO dated VALUES (1000)").unwrap();
+    let mark = fs::read_to_string(source.place.path("mark")).unwrap();
+    let put = |stores: &str| {
+        let line = format!("vb-export table dated --since @mark | vb-compress | vb-put --mark mark {stores}");
+        source.line(&line).run().unwrap()
+    };
+    let refused = put("--store file://./elsewhere").exited(4).unwrap();
+    let failed = refused.event("vb-put", "failed").unwrap();
+    assert!(failed["message"].as_str().unwrap().contains(&full), "{failed}");
+    assert!(failed["hint"].as_str().unwrap().contains("vb-copy"), "{failed}");
+    assert!(!source.place.path("elsewhere").exists(), "something was stored");
+    assert_eq!(fs::read_to_string(source.place.path("mark")).unwrap(), mark);
+
+    let both = "--store file://./elsewhere --store file://./backups --quorum 1";
+    assert_eq!(put(both).exited(3).unwrap().event("vb-put", "done").unwrap()["base"], full.as_str());
+    assert!(!source.place.path("elsewhere").exists(), "something was stored");
+    source.line("vb-copy --from file://./backups --to file://./elsewhere").run().unwrap().succeeded().unwrap();
+    source.execute("INSERT INTO dated VALUES (1001)").unwrap();
+    put("--store file://./elsewhere").succeeded().unwrap();
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let source = Source::of("dated", DATED).unwrap();
     source.full("").unwrap();

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use vb_tests::chance::noise;
 use vb_tests::command::Run;
 use vb_tests::leftovers::{files, wait_for_processes};
 use vb_tests::place::Place;
@@ -16,16 +17,6 @@ use crate::rows::{Broken, Column, Command, Row, Times};
 const LENGTH: usize = 36_000_000;
 const DATA: &str = "data.bin";
 const COPY: &str = "copy.bin";
-
-/// Bytes that no compression makes smaller; the same ones each time.
-pub(crate) fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let next = |_| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as u8
-    };
-    (0..length).map(next).collect()
-}
 
 pub(crate) fn run(column: Column, row: &Row) -> Result<()> {
     cell(column, row).with_context(|| format!("{column:?}: {}", row.name))
@@ -47,7 +38,7 @@ fn cell(column: Column, row: &Row) -> Result<()> {
     if stalls(row) {
         command = command.env("VB_TIMEOUT", "1").env("VB_RETRIES", if row.times == Times::Always { "1" } else { "3" });
     }
-    if row.fault == Broken::RefusedAtFirst {
+    if matches!(row.fault, Broken::RefusedAtFirst) {
         command = command.env("VB_RETRIES", "50");
     }
     let run = command.run()?;
@@ -56,7 +47,7 @@ fn cell(column: Column, row: &Row) -> Result<()> {
     let code = column.exception(row).map_or(row.code, |(code, _)| code);
     let run = run.exited(code)?;
     if let Some(proxy) = &proxy
-        && row.fault != Broken::RefusedAtFirst
+        && !matches!(row.fault, Broken::RefusedAtFirst)
     {
         ensure!(proxy.broken() > 0, "nothing was broken: {run}");
     }

@@ -35,7 +35,7 @@ pub(crate) enum Moment {
 }
 
 /// What breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Broken {
     /// Nobody listens.
     Refused,
@@ -181,83 +181,82 @@ impl Column {
         usize::from(self == Self::GcpEmulator && moment == Part)
     }
 
-    /// What this server says for it.
+    /// What this server says of a request that comes at a bad time.
     pub(crate) fn busy(self) -> Fault {
-        match self {
-            Self::SeaweedFs => Fault::Answer(
-                503,
-                "",
-                "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>",
-            ),
-            Self::Azurite => Fault::Answer(
+        self.one_of([
+            (503, "", "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"),
+            (
                 503,
                 "x-ms-error-code: ServerBusy\r\n",
                 "<Error><Code>ServerBusy</Code><Message>The server is busy.</Message></Error>",
             ),
-            _ => Fault::Answer(
-                429,
-                "",
-                r#"{"error": {"message": "Slow down.", "errors": [{"reason": "rateLimitExceeded"}]}}"#,
-            ),
-        }
+            (429, "", r#"{"error": {"message": "Slow down.", "errors": [{"reason": "rateLimitExceeded"}]}}"#),
+        ])
     }
 
+    /// What it says of a request whose time is another one than its own.
     pub(crate) fn skewed(self) -> Fault {
-        match self {
-            Self::SeaweedFs => Fault::Answer(
+        self.one_of([
+            (
                 403,
                 "",
                 "<Error><Code>RequestTimeTooSkewed</Code><Message>The difference between the request time and the current time is too large.</Message></Error>",
             ),
-            Self::Azurite => Fault::Answer(
+            (
                 403,
-                "x-ms-error-code: AuthenticationFailed\r\n",
+                AZURE_REFUSES,
                 "<Error><Code>AuthenticationFailed</Code><Message>Request date header too old.</Message></Error>",
             ),
-            _ => Fault::Answer(
-                401,
-                "",
-                r#"{"error": {"message": "Invalid Credentials", "errors": [{"reason": "authError"}]}}"#,
-            ),
-        }
+            GOOGLE_REFUSES,
+        ])
     }
 
+    /// What it says of credentials that were good once.
     pub(crate) fn expired(self) -> Fault {
-        match self {
-            Self::SeaweedFs => Fault::Answer(
-                400,
-                "",
-                "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>",
-            ),
-            Self::Azurite => Fault::Answer(
+        self.one_of([
+            (400, "", "<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"),
+            (
                 403,
-                "x-ms-error-code: AuthenticationFailed\r\n",
+                AZURE_REFUSES,
                 "<Error><Code>AuthenticationFailed</Code><Message>Signature not valid in the specified time frame.</Message></Error>",
             ),
-            _ => Fault::Answer(
-                401,
-                "",
-                r#"{"error": {"message": "Invalid Credentials", "errors": [{"reason": "authError"}]}}"#,
-            ),
-        }
+            GOOGLE_REFUSES,
+        ])
+    }
+
+    /// The answer of Amazon, of Azure or of Google.
+    fn one_of(self, [amazon, azure, google]: [Answer; 3]) -> Fault {
+        let (status, headers, body) = match self {
+            Self::SeaweedFs => amazon,
+            Self::Azurite => azure,
+            Self::FakeGcs | Self::GcpEmulator => google,
+        };
+        Fault::Answer(status, headers, body)
     }
 
     /// The exit code where this server cannot do what the row asks of it, and why.
     pub(crate) fn exception(self, row: &Row) -> Option<(i32, &'static str)> {
         let Broken::Http(moment, fault) = row.fault else {
-            let asks = self == Self::FakeGcs && row.fault == Broken::Busy(Part);
+            let asks = self == Self::FakeGcs && matches!(row.fault, Broken::Busy(Part));
             return asks.then_some((6, ENDS_EARLY));
         };
-        let fault = fault?;
+        let flips_up = matches!(fault?, Fault::FlipUp);
         match self {
-            Self::FakeGcs if moment == Part && fault != Fault::FlipUp => Some((6, ENDS_EARLY)),
+            Self::FakeGcs if moment == Part && !flips_up => Some((6, ENDS_EARLY)),
             Self::FakeGcs if moment == Commit && row.times == Tries => Some((6, ENDS_EARLY)),
-            Self::FakeGcs | Self::GcpEmulator if moment == Part && fault == Fault::FlipUp => {
+            Self::FakeGcs | Self::GcpEmulator if moment == Part && flips_up => {
                 Some((6, "Google compares at the end of an upload"))
             }
             _ => None,
         }
     }
 }
+
+/// Status, headers, body.
+type Answer = (u16, &'static str, &'static str);
+
+const AZURE_REFUSES: &str = "x-ms-error-code: AuthenticationFailed\r\n";
+const GOOGLE_REFUSES: Answer =
+    (401, "", r#"{"error": {"message": "Invalid Credentials", "errors": [{"reason": "authError"}]}}"#);
 
 const ENDS_EARLY: &str = "asked how far the upload is, it ends it there";

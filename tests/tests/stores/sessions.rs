@@ -3,13 +3,14 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use vb_tests::chance::noise;
 use vb_tests::leftovers::wait_for_processes;
 use vb_tests::place::Place;
 use vb_tests::proxy::{Proxy, closed};
 use vb_tests::raw::{Direction, Fault, Kind};
 use vb_tests::stock::Stock;
 
-use crate::cell::{judge, noise};
+use crate::cell::judge;
 
 const LENGTH: usize = 20_000_000;
 /// In the middle of the data.
@@ -78,7 +79,6 @@ fn cell(row: &Row) -> Result<()> {
 /// Wherever near its end the connection breaks, the run and the store agree: a backup that is told is there, and one that is not
 /// told is no backup, except where the answer to the manifest was lost and could not be had again.
 #[test]
-#[ignore = "failed once in six runs, and it is not known why; make chaos runs it"]
 fn the_last_answers_are_lost_one_after_the_other() {
     let whole = measure().unwrap();
     for before_the_end in (0..12).map(|step| 60 + step * 300) {

@@ -139,16 +139,6 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Bytes that do not compress, the same each time.
-pub(crate) fn noise(length: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    (0..length).map(|_| next()).collect()
-}
-
 /// A file in the working folder.
 pub(crate) fn file(place: &Place, name: &str, bytes: &[u8]) {
     File::create(place.path(name)).unwrap().write_all(bytes).unwrap();

@@ -6,30 +6,10 @@ use crate::label::Kind;
 use crate::time::Instant;
 use chrono::TimeDelta;
 use std::collections::HashSet;
+use vb_tests::chance::Chance;
 
 /// Histories with their policies.
 const ROUNDS: u64 = 1000;
-
-/// SplitMix64: the same seed gives the same years again.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = self.0;
-        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (number ^ (number >> 31)) % end
-    }
-
-    fn one_in(&mut self, many: u64) -> bool {
-        self.below(many) == 0
-    }
-
-    fn number(&mut self, end: u64) -> usize {
-        usize::try_from(self.below(end)).unwrap()
-    }
-}
 
 fn now() -> Instant {
     "2026-11-21T12:00:00Z".parse().unwrap()
@@ -55,8 +35,8 @@ fn backup(set: &str, at: Instant, base: Option<&Backup>) -> Backup {
 /// Some years of a set, with incrementals, pins, verifications, damage, a wrong clock and a hole here and there.
 fn years(chance: &mut Chance, set: &str) -> Vec<Backup> {
     let (mut all, mut at) = (Vec::<Backup>::new(), now());
-    let count = 1 + chance.number(120);
-    let step = [1, 8, 30, 24 * 5, 24 * 40][chance.number(5)] * 3600;
+    let count = 1 + chance.below(120);
+    let step = [1, 8, 30, 24 * 5, 24 * 40][chance.below(5)] * 3600;
     for _ in 0..count {
         at -= TimeDelta::seconds(1 + i64::try_from(chance.below(step)).unwrap());
     }
@@ -65,14 +45,14 @@ fn years(chance: &mut Chance, set: &str) -> Vec<Backup> {
         at += TimeDelta::seconds(1 + i64::try_from(chance.below(step + step / 50)).unwrap());
         let base = all.last().filter(|_| chance.below(4) < incrementals).cloned();
         let mut next = backup(set, at, base.as_ref());
-        next.level = Level::ALL[chance.number(5)];
+        next.level = Level::ALL[chance.below(5)];
         next.damaged = chance.one_in(12);
         next.pinned = chance.one_in(30);
         next.tags.extend(chance.one_in(6).then(|| "monthly".to_owned()));
         all.push(next);
     }
     if chance.one_in(4) {
-        all.remove(chance.number(all.len() as u64));
+        all.remove(chance.below(all.len()));
     }
     all
 }
@@ -81,14 +61,14 @@ fn policy(chance: &mut Chance) -> Policy {
     let mut rules = Vec::new();
     for of_each in Period::ALL {
         if chance.one_in(3) {
-            rules.push(Rule::Newest { of_each, most: 1 + chance.number(12) });
+            rules.push(Rule::Newest { of_each, most: 1 + chance.below(12) });
         }
         if chance.one_in(12) {
-            rules.push(Rule::NewestWithin { of_each, age: Age::days(1 + chance.number(400) as u32) });
+            rules.push(Rule::NewestWithin { of_each, age: Age::days(1 + chance.below(400) as u32) });
         }
     }
     if chance.one_in(6) {
-        rules.push(Rule::Within(Age::days(1 + chance.number(60) as u32)));
+        rules.push(Rule::Within(Age::days(1 + chance.below(60) as u32)));
     }
     if chance.one_in(6) {
         rules.extend([Rule::NotOlder(Age::days(30)), Rule::Last(5)]);
@@ -97,19 +77,19 @@ fn policy(chance: &mut Chance) -> Policy {
         rules.push(Rule::Tagged(vec!["monthly".to_owned()]));
     }
     if rules.is_empty() || chance.one_in(3) {
-        rules.push(Rule::Last(1 + chance.number(9)));
+        rules.push(Rule::Last(1 + chance.below(9)));
     }
     let mut policy = Policy::of(rules);
-    policy.require_level = if chance.one_in(2) { Level::Listed } else { Level::ALL[chance.number(5)] };
+    policy.require_level = if chance.one_in(2) { Level::Listed } else { Level::ALL[chance.below(5)] };
     policy.group_by = if chance.one_in(3) { GroupBy::SetAndKind } else { GroupBy::Set };
-    policy.kind = [None, None, None, Some(Kind::Full), Some(Kind::Incremental)][chance.number(5)];
+    policy.kind = [None, None, None, Some(Kind::Full), Some(Kind::Incremental)][chance.below(5)];
     policy
 }
 
 /// Calls `check` with each history, its policy and the ids that stay; policies that are refused keep everything.
 fn each_year(check: impl Fn(&[Backup], &Policy, &HashSet<&str>)) {
     for seed in 0..ROUNDS {
-        let mut chance = Chance(seed);
+        let mut chance = Chance::new(seed);
         let mut all = years(&mut chance, "w");
         all.extend(years(&mut chance, "v"));
         let policy = policy(&mut chance);

@@ -3,19 +3,7 @@
 use super::*;
 use crate::row_hash::HashedColumn;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// SplitMix64: the same seed gives the same histories again.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut number = self.0;
-        number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (number ^ (number >> 31)) % end
-    }
-}
+use vb_tests::chance::Chance;
 
 fn columns_of_key() -> Vec<HashedColumn> {
     vec![HashedColumn { name: "id".to_owned(), text: false }]
@@ -33,17 +21,22 @@ struct Table {
 
 impl Table {
     fn full(chance: &mut Chance) -> Self {
-        let count = chance.below(3000);
+        let count = chance.below(3000) as u64;
         Self { rows: (0..count).map(|key| (key, false)).collect(), next: count }
     }
 
+    /// A key that is there, or was, or was left out.
+    fn any_key(&self, chance: &mut Chance) -> u64 {
+        chance.below(self.next.max(1) as usize) as u64
+    }
+
     fn some_key(&self, chance: &mut Chance) -> Option<u64> {
-        let from = chance.below(self.next.max(1));
+        let from = self.any_key(chance);
         self.rows.range(from..).next().map(|(key, _)| *key)
     }
 
     /// A statement; 0 inserts, 1 updates, 2 deletes, 3 changes a key, 4 inserts a key that was there before.
-    fn change(&mut self, chance: &mut Chance, kind: u64) {
+    fn change(&mut self, chance: &mut Chance, kind: usize) {
         let old = if kind == 0 { None } else { self.some_key(chance) };
         if kind >= 2
             && let Some(old) = old
@@ -53,7 +46,7 @@ impl Table {
         let new = match kind {
             0 | 3 => self.next + 1,
             1 => old.unwrap_or_default(),
-            4 => chance.below(self.next.max(1)),
+            4 => self.any_key(chance),
             _ => return,
         };
         if kind != 1 || old.is_some() {
@@ -91,7 +84,7 @@ impl Table {
 #[test]
 fn every_chain_restores_exactly_the_live_keys() {
     for seed in 0..300 {
-        let mut chance = Chance(seed);
+        let mut chance = Chance::new(seed);
         let mut table = Table::full(&mut chance);
         let mut state = table.remembered();
         let mut restored: BTreeSet<u64> = table.rows.keys().copied().collect();
@@ -125,7 +118,7 @@ fn every_chain_restores_exactly_the_live_keys() {
 #[test]
 fn without_deletes_nothing_is_carried() {
     for seed in 0..100 {
-        let mut chance = Chance(seed);
+        let mut chance = Chance::new(seed);
         let mut table = Table::full(&mut chance);
         let state = table.remembered();
         for _ in 0..5 {
@@ -142,7 +135,7 @@ fn without_deletes_nothing_is_carried() {
 #[test]
 fn a_row_that_an_export_would_lose_is_noticed() {
     for seed in 0..100 {
-        let mut chance = Chance(seed);
+        let mut chance = Chance::new(seed);
         let mut table = Table::full(&mut chance);
         let state = table.remembered();
         table.change(&mut chance, 0);

@@ -1,31 +1,7 @@
 //! Streams of COPY BINARY from a seed: whole ones of every type, and ways to damage them.
 
 use vb_postgres::types::{ColumnType, Numbers, Part, Scalar};
-
-/// Numbers that look random and follow from a seed (splitmix64).
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Less than `limit`, which is not 0.
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).unwrap_or_default()
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.next().to_be_bytes()[0]).collect()
-    }
-}
+use vb_tests::chance::Chance;
 
 /// Every shape that a column can have.
 pub(crate) fn types() -> Vec<ColumnType> {
@@ -214,7 +190,7 @@ pub(crate) fn damage(bytes: &mut Vec<u8>, chance: &mut Chance) {
         let at = chance.below(last + 1);
         match chance.below(6) {
             0 => bytes[at] ^= 1 << chance.below(8),
-            1 => bytes[at] = chance.next().to_be_bytes()[0],
+            1 => bytes[at] = chance.any().to_be_bytes()[0],
             2 => bytes.truncate(at),
             3 => {
                 let end = at + chance.below(last + 1 - at);

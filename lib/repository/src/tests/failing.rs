@@ -8,7 +8,7 @@ use vb_store::{Facts, MemoryStore, ObjectInfo, OnOpen, OpenUpload, Store, Stored
 
 /// Where it fails: with `Denied` unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Open,
     /// In the second object.
     Write,
@@ -18,15 +18,17 @@ pub(super) enum Fault {
     Manifest(ErrorKind),
     /// The manifest is stored, but the answer does not come.
     ManifestAnswer,
+    /// Of what ends so, as one with locked objects does.
+    Delete(&'static str, ErrorKind),
 }
 
-pub(super) struct Failing {
+pub(crate) struct Failing {
     inner: MemoryStore,
     fault: Fault,
 }
 
 impl Failing {
-    pub(super) fn new(inner: MemoryStore, fault: Fault) -> Self {
+    pub(crate) fn new(inner: MemoryStore, fault: Fault) -> Self {
         Self { inner, fault }
     }
 }
@@ -78,7 +80,12 @@ impl Store for Failing {
     }
 
     fn delete(&self, key: &Key) -> Result<()> {
-        self.inner.delete(key)
+        match self.fault {
+            Fault::Delete(ending, kind) if key.as_str().ends_with(ending) => {
+                Err(Error::new(kind, format!("deleting {key}: it is locked until 2027-01-01")))
+            }
+            _ => self.inner.delete(key),
+        }
     }
 
     fn open_uploads(&self, prefix: &str) -> Result<Vec<OpenUpload>> {

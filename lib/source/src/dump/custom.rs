@@ -3,10 +3,9 @@
 use super::{DumpRequest, major};
 use crate::pg_dump::PgDump;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, ExitStatus, Stdio};
 use vb_core::label::Label;
-use vb_core::{Error, Result};
+use vb_core::{Error, Result, ending};
 use vb_postgres::catalog;
 use vb_postgres::connection::{Parameters, connect_narrowed};
 
@@ -91,16 +90,9 @@ fn listen(stderr: ChildStderr) -> Vec<String> {
     kept
 }
 
-/// Only 0 is success.
+/// What it said stands behind how it ended.
 fn judge(program: &str, status: ExitStatus, said: &[String]) -> Result<()> {
-    if status.success() {
-        return Ok(());
-    }
-    let how = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exited with status {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => format!("ended as {status}"),
-    };
+    let Some(how) = ending::failure(status) else { return Ok(()) };
     let words = said.iter().find(|line| line.contains("error")).or(said.last());
     let words = words.map(|line| format!(": {line}")).unwrap_or_default();
     Err(Error::integrity(format!("dumping the database: {program} {how}{words}"))
@@ -110,6 +102,7 @@ fn judge(program: &str, status: ExitStatus, said: &[String]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::ExitStatusExt;
 
     #[test]
     fn only_a_zero_is_success() {

@@ -1,14 +1,7 @@
-//! What the tests of this crate share: an Azurite of their own, stores on it.
+//! What the tests of this crate share: an Azurite of their own, behind a proxy where they want one, and stores on it.
 #![allow(dead_code)] // each test file takes what it needs
 
-#[path = "../../../store-s3/tests/common/proxy.rs"]
-pub(crate) mod proxy;
-
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
 use std::time::Duration;
 use vb_core::environment::Environment;
 use vb_core::key::Key;
@@ -16,6 +9,8 @@ use vb_core::location::Location;
 use vb_core::parts::PartLimits;
 use vb_store::RetryPolicy;
 use vb_store_azure::{AzureConfig, AzureStore};
+use vb_tests::proxy::{Plan, Proxy};
+use vb_tests::servers::Held;
 
 /// Azure allows any size of block, so these make many.
 pub(crate) const PART: usize = 256 << 10;
@@ -24,32 +19,16 @@ pub(crate) const PART: usize = 256 << 10;
 pub(crate) const CONNECTION: &str = "AZURE_STORAGE_CONNECTION_STRING";
 
 /// A server that runs until this process ends.
-pub(crate) struct Server {
-    pub(crate) variables: BTreeMap<String, String>,
-    // Its standard input is the server's sign of life.
-    _script: Child,
-}
+pub(crate) struct Server(Held);
 
 impl Server {
     /// Starts `tests/servers/azurite` and waits until it is ready.
     pub(crate) fn start() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers/azurite");
-        let script = Command::new(&path).arg("--hold").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut script = script.unwrap_or_else(|error| panic!("starting {}: {error}", path.display()));
-        let mut variables = BTreeMap::new();
-        for line in BufReader::new(script.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            if line == "ready" {
-                return Self { variables, _script: script };
-            }
-            let (name, value) = line.split_once('=').unwrap_or_else(|| panic!("azurite said {line:?}"));
-            variables.insert(name.to_owned(), value.to_owned());
-        }
-        panic!("azurite did not start ({}); its own words stand above", script.wait().unwrap());
+        Self(Held::start("azurite").unwrap())
     }
 
     pub(crate) fn variable(&self, name: &str) -> &str {
-        self.variables.get(name).unwrap_or_else(|| panic!("the server script sets no {name}"))
+        self.0.variable(name).unwrap()
     }
 
     /// A connection string with this endpoint instead.
@@ -64,8 +43,7 @@ impl Server {
 
     /// The same with some variables changed.
     pub(crate) fn config_with(&self, prefix: &str, changes: &[(&str, &str)]) -> AzureConfig {
-        let mut variables = self.variables.clone();
-        variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let variables = self.0.variables_with(changes);
         let location = Location::parse(&format!("az://{}/{prefix}", variables["AZURE_CONTAINER_NAME"])).unwrap();
         let mut config = AzureConfig::new(&location, &Environment::new(variables)).unwrap();
         config.limits = PartLimits { part_bytes: PART as u64, parallel: 2, ..PartLimits::AZURE };
@@ -74,17 +52,16 @@ impl Server {
         config
     }
 
+    /// The same behind a proxy.
+    pub(crate) fn behind(&self, prefix: &str, plan: Plan) -> AzureConfig {
+        let (server, account) = self.variable("VB_TEST_AZURE_ENDPOINT").rsplit_once('/').unwrap();
+        let proxy = Proxy::http(server.trim_start_matches("http://"), plan).unwrap().stay();
+        self.config_with(prefix, &[(CONNECTION, &self.connection(&format!("http://{proxy}/{account}")))])
+    }
+
     pub(crate) fn store(&self, prefix: &str) -> AzureStore {
         AzureStore::open(self.config(prefix)).unwrap()
     }
-}
-
-/// Makes the store's warnings readable.
-pub(crate) fn heard(config: &mut AzureConfig) -> Arc<Mutex<Vec<String>>> {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let heard = lines.clone();
-    config.warn = Arc::new(move |line: &str| heard.lock().unwrap().push(line.to_owned()));
-    lines
 }
 
 pub(crate) fn key(text: &str) -> Key {

@@ -1,14 +1,10 @@
-//! What the tests of this crate share: a server of their own, and stores on it.
+//! What the tests of this crate share: a server of their own, behind a proxy where they want one, and stores on it.
 #![allow(dead_code)] // each test file takes what it needs
 
-pub(crate) mod proxy;
+pub(crate) mod faults;
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use vb_core::environment::Environment;
 use vb_core::key::Key;
@@ -17,43 +13,28 @@ use vb_core::parts::PartLimits;
 use vb_core::{Error, ErrorKind};
 use vb_store::{Facts, RetryPolicy, Store, Stored, unrecorded};
 use vb_store_gcs::{GcsConfig, GcsStore};
+use vb_tests::proxy::{Plan, Proxy};
+use vb_tests::servers::Held;
 
 /// Two of the steps in which Google takes parts.
 pub(crate) const PART: usize = 512 << 10;
 
 /// A server that runs until this process ends.
-pub(crate) struct Server {
-    variables: BTreeMap<String, String>,
-    // Its standard input is the server's sign of life.
-    _script: Child,
-}
+pub(crate) struct Server(Held);
 
 impl Server {
     /// Starts `tests/servers/NAME` and waits until it is ready.
     pub(crate) fn start(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers").join(name);
-        let script = Command::new(&path).arg("--hold").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut script = script.unwrap_or_else(|error| panic!("starting {}: {error}", path.display()));
-        let mut variables = BTreeMap::new();
-        for line in BufReader::new(script.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            if line == "ready" {
-                return Self { variables, _script: script };
-            }
-            let (name, value) = line.split_once('=').unwrap_or_else(|| panic!("{name} said {line:?}"));
-            variables.insert(name.to_owned(), value.to_owned());
-        }
-        panic!("the server {name} did not start ({}); its own words stand above", script.wait().unwrap());
+        Self(Held::start(name).unwrap())
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.variables["STORAGE_EMULATOR_HOST"]
+    fn address(&self) -> &str {
+        self.0.variable("STORAGE_EMULATOR_HOST").unwrap().trim_start_matches("http://")
     }
 
     /// A store on this server, below a prefix; small parts and pages, and pauses that tests can wait for.
     pub(crate) fn config(&self, prefix: &str, changes: &[(&str, &str)]) -> GcsConfig {
-        let mut variables = self.variables.clone();
-        variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let variables = self.0.variables_with(changes);
         let location = Location::parse(&format!("gs://{}/{prefix}", variables["BACKUP_BUCKET"])).unwrap();
         let mut config = GcsConfig::new(&location, &Environment::new(variables)).unwrap();
         config.limits = PartLimits { part_bytes: PART as u64, ..PartLimits::GCS };
@@ -62,13 +43,19 @@ impl Server {
         config
     }
 
+    /// The same behind a proxy.
+    pub(crate) fn behind(&self, prefix: &str, plan: Plan) -> GcsConfig {
+        let proxy = Proxy::http(self.address(), plan).unwrap().stay();
+        self.config(prefix, &[("STORAGE_EMULATOR_HOST", &format!("http://{proxy}"))])
+    }
+
     pub(crate) fn store(&self, prefix: &str) -> GcsStore {
         GcsStore::open(self.config(prefix, &[])).unwrap()
     }
 
     /// What the server itself says, asked without any code of ours.
     pub(crate) fn says(&self, path: &str) -> serde_json::Value {
-        let host = self.url().trim_start_matches("http://");
+        let host = self.address();
         let mut server = TcpStream::connect(host).unwrap();
         write!(server, "GET /storage/v1/b{path} HTTP/1.0\r\nhost: {host}\r\n\r\n").unwrap();
         let mut answer = String::new();
@@ -76,14 +63,6 @@ impl Server {
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         serde_json::from_str(body).unwrap_or_else(|error| panic!("{path}: {error}: {answer}"))
     }
-}
-
-/// Makes the store's warnings readable.
-pub(crate) fn heard(config: &mut GcsConfig) -> Arc<Mutex<Vec<String>>> {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let heard = lines.clone();
-    config.warn = Arc::new(move |line: &str| heard.lock().unwrap().push(line.to_owned()));
-    lines
 }
 
 pub(crate) fn key(text: &str) -> Key {

@@ -1,10 +1,8 @@
 //! What the tests of this crate share: a server of their own, stores on it, and the processes behind it.
 #![allow(dead_code)] // each test file takes what it needs
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use vb_core::environment::Environment;
 use vb_core::key::Key;
@@ -13,18 +11,15 @@ use vb_core::parts::MEBIBYTE;
 use vb_core::{Error, ErrorKind};
 use vb_store::Store;
 use vb_store_sftp::{SftpConfig, SftpStore};
+use vb_tests::servers::Held;
 
-/// An sshd that runs until this process ends.
-pub(crate) struct Server {
-    variables: BTreeMap<String, String>,
-    // Its standard input is the server's sign of life.
-    _script: Child,
-}
+/// An sshd that runs until it is dropped or this process ends.
+pub(crate) struct Server(Held);
 
 impl Server {
     /// Starts `tests/servers/sshd` and waits until it is ready.
     pub(crate) fn start() -> Self {
-        Self::start_by(Command::new(script()).arg("--hold"))
+        Self(Held::start("sshd").unwrap())
     }
 
     /// The same with a file system of 2 MiB at this folder, which nobody else sees.
@@ -34,26 +29,12 @@ impl Server {
         if !rustix::process::geteuid().is_root() {
             unshare.args(["--map-current-user", "--keep-caps"]);
         }
-        Self::start_by(unshare.args(["--mount", "sh", "-c", line, "sh"]).args([folder, &script()]))
-    }
-
-    fn start_by(command: &mut Command) -> Self {
-        let script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut script = script.unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
-        let mut variables = BTreeMap::new();
-        for line in BufReader::new(script.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            if line == "ready" {
-                return Self { variables, _script: script };
-            }
-            let (name, value) = line.split_once('=').unwrap_or_else(|| panic!("sshd said {line:?}"));
-            variables.insert(name.to_owned(), value.to_owned());
-        }
-        panic!("the server sshd did not start ({}); its own words stand above", script.wait().unwrap());
+        unshare.args(["--mount", "sh", "-c", line, "sh"]).args([folder, &Held::script("sshd")]);
+        Self(Held::start_by("sshd", &mut unshare).unwrap())
     }
 
     pub(crate) fn variable(&self, name: &str) -> &str {
-        self.variables.get(name).unwrap_or_else(|| panic!("the server script sets no {name}"))
+        self.0.variable(name).unwrap()
     }
 
     /// A folder of the server as this machine sees it.
@@ -74,8 +55,7 @@ impl Server {
 
     /// The store of a URL, with some variables changed; an empty one is unset.
     pub(crate) fn config_of(&self, url: &str, changes: &[(&str, &str)]) -> SftpConfig {
-        let mut variables = self.variables.clone();
-        variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let variables = self.0.variables_with(changes);
         let mut config = SftpConfig::new(&Location::parse(url).unwrap(), &Environment::new(variables)).unwrap();
         config.limits.part_bytes = MEBIBYTE;
         config.ssh_options = ["-F", "/dev/null"].map(str::to_owned).to_vec();
@@ -101,10 +81,6 @@ impl Server {
     pub(crate) fn sessions(&self) -> Vec<u32> {
         descendants(self.pid())
     }
-}
-
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers/sshd")
 }
 
 /// All that a process started, and that these started.

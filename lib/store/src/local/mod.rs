@@ -103,7 +103,7 @@ impl Store for LocalStore {
         let found = rustix::fs::fstat(&file).map_err(|cause| step_error("looking for", key, cause))?;
         let modified_at = modified_at(&found);
         let size_bytes = u64::try_from(found.st_size).unwrap_or_default();
-        Ok(Some(ObjectInfo { key: key.clone(), size_bytes, modified_at, crc32: None }))
+        Ok(Some(ObjectInfo { key: key.clone(), size_bytes, modified_at, crc32: None, storage_class: None }))
     }
 
     fn read(&self, key: &Key, range: Range<u64>) -> Result<Vec<u8>> {

@@ -83,6 +83,6 @@ fn look_at(folder: &OwnedFd, path: &str, name: &str) -> std::result::Result<Opti
         Found::Temporary(OpenUpload { key, id: String::new(), begun_at: modified_at })
     } else {
         let size_bytes = u64::try_from(found.st_size).unwrap_or_default();
-        Found::Object(ObjectInfo { key, size_bytes, modified_at, crc32: None })
+        Found::Object(ObjectInfo { key, size_bytes, modified_at, crc32: None, storage_class: None })
     }))
 }

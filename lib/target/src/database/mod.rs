@@ -5,6 +5,7 @@ mod archive;
 mod chain;
 mod crew;
 mod large_objects;
+mod locks;
 pub mod pg_restore;
 mod phases;
 mod properties;

@@ -53,7 +53,6 @@ impl Phases {
             };
             kind.push(statement);
         }
-        phases.indexes = spread(phases.indexes);
         phases
     }
 }
@@ -89,15 +88,6 @@ fn added_constraint(statement: &str) -> Option<&str> {
     }
 }
 
-/// Statements of one table stand together and would wait for each other: every second of them comes later.
-fn spread(statements: Vec<Placed>) -> Vec<Placed> {
-    let half = statements.len().div_ceil(2);
-    let mut halves = statements;
-    let second = halves.split_off(half);
-    let mut second = second.into_iter();
-    halves.into_iter().flat_map(|first| [Some(first), second.next()]).flatten().collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +104,7 @@ mod tests {
         let all = [foreign, key, refresh, attach, check, odd, index].map(str::to_owned).to_vec();
         let phases = Phases::of(placed(all));
         let words = |statements: &[Placed]| statements.iter().map(|one| one.sql.clone()).collect::<Vec<_>>();
-        assert_eq!(words(&phases.indexes), [key, index, odd]);
+        assert_eq!(words(&phases.indexes), [key, odd, index]);
         assert_eq!(words(&phases.others), [attach, check]);
         assert_eq!(
             (words(&phases.foreign_keys), words(&phases.refreshes)),

@@ -5,8 +5,8 @@
 use super::archive::DatabaseArchive;
 use super::chain::DatabaseChain;
 use super::crew::{run, share};
-use super::rows::{self, Way};
-use super::table::{Part, Table};
+use super::rows;
+use super::table::Table;
 use super::{large_objects, schema};
 use postgres::Client;
 use std::sync::{Mutex, PoisonError};
@@ -133,7 +133,8 @@ impl Run<'_> {
         self.next_transaction()?;
         restored.tables = self.compare()?;
         let (after, more) = self.statements(format::AFTER)?;
-        schema::after(&mut self.clients, after)?;
+        let rows = self.tables.iter().map(|table| (table.name, table.rows())).collect();
+        schema::after(&mut self.clients, after, &rows)?;
         restored.warnings.extend(self.check_validity()?);
         if self.one_transaction {
             self.first("committing the restore", &["COMMIT"])?;
@@ -171,13 +172,10 @@ impl Run<'_> {
     /// The rows come as any session would write them, so that names in them mean what they meant.
     fn rows(&mut self, passed: &(dyn Fn(u64) + Sync)) -> Result<()> {
         self.everywhere("SET search_path TO DEFAULT")?;
-        let (chain, one) = (self.chain, self.one_transaction);
-        share(&mut self.clients, self.tables.iter().collect(), |client, table: &Table<'_>| table.judge(client, chain))?;
-        let tasks: Vec<(&Table<'_>, &Part<'_>)> =
-            self.tables.iter().flat_map(|table| table.parts.iter().map(move |part| (table, part))).collect();
-        share(&mut self.clients, tasks, |client, (table, part)| {
-            rows::load(client, chain, table, part, Way::of(table, one), passed)
-        })?;
+        let chain = self.chain;
+        share(&mut self.clients, &self.tables, |_, _| false, |client, table| table.judge(client, chain))?;
+        let loadings = rows::loadings(&self.tables, self.clients.len());
+        share(&mut self.clients, &loadings, |_, _| false, |client, loading| loading.run(client, chain, passed))?;
         self.everywhere("SET search_path = ''")
     }
 
@@ -196,13 +194,18 @@ impl Run<'_> {
     fn compare(&mut self) -> Result<Vec<RestoredTable>> {
         let identical = Mutex::new(vec![None; self.tables.len()]);
         let tasks: Vec<(usize, &Table<'_>)> = self.tables.iter().enumerate().collect();
-        share(&mut self.clients, tasks, |client, (number, table)| {
-            let same = table.compare(client)?;
-            if let Some(place) = identical.lock().unwrap_or_else(PoisonError::into_inner).get_mut(number) {
-                *place = same;
-            }
-            Ok(())
-        })?;
+        share(
+            &mut self.clients,
+            &tasks,
+            |_, _| false,
+            |client, (number, table)| {
+                let same = table.compare(client)?;
+                if let Some(place) = identical.lock().unwrap_or_else(PoisonError::into_inner).get_mut(*number) {
+                    *place = same;
+                }
+                Ok(())
+            },
+        )?;
         let identical = identical.into_inner().unwrap_or_else(PoisonError::into_inner);
         let restored = |(table, identical): (&Table<'_>, Option<bool>)| RestoredTable {
             table: table.shown(),
@@ -237,6 +240,11 @@ impl Run<'_> {
             let rows = client.query(query, &[]).map_err(|cause| from_postgres("gathering statistics", cause))?;
             Ok(rows.iter().map(|row| row.get(0)).collect())
         })?;
-        share(&mut self.clients, statements, |client, statement| run(client, "gathering statistics", &statement))
+        share(
+            &mut self.clients,
+            &statements,
+            |_, _| false,
+            |client, statement| run(client, "gathering statistics", statement),
+        )
     }
 }

@@ -1,13 +1,15 @@
 //! The statements before and after the rows, as the target's server is to run them.
 
 use super::crew::{run, share};
+use super::locks::{Locking, largest_first};
 use super::phases::{Phases, Placed, placed};
 use super::restore::Options;
 use postgres::Client;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use vb_core::Result;
 use vb_postgres::connection::from_postgres;
 use vb_postgres::script::{parse_name, statements_and_places};
+use vb_postgres::stored_schema::Name;
 
 /// Statements that say whose something is, or who may use it.
 const OF_ROLES: [&str; 3] = ["GRANT ", "REVOKE ", "ALTER DEFAULT PRIVILEGES "];
@@ -42,19 +44,22 @@ pub(super) fn before(client: &mut Client, statements: &[Placed]) -> Result<()> {
     statements.iter().try_for_each(|statement| place(client, statement))
 }
 
-/// What follows them: what connections can share is shared out.
-pub(super) fn after(clients: &mut [Client], statements: Vec<Placed>) -> Result<()> {
+/// What follows them: what connections can share is shared out. `rows` is how many each table has.
+pub(super) fn after(clients: &mut [Client], statements: Vec<Placed>, rows: &BTreeMap<&Name, u64>) -> Result<()> {
     let phases = Phases::of(statements);
-    let placing = |client: &mut Client, statement: Placed| place(client, &statement);
-    share(clients, phases.indexes, placing)?;
-    share(first(clients), phases.others, placing)?;
-    share(clients, phases.foreign_keys, placing)?;
-    share(first(clients), phases.refreshes, placing)
+    side_by_side(clients, &largest_first(phases.indexes, rows))?;
+    in_order(clients, &phases.others)?;
+    side_by_side(clients, &largest_first(phases.foreign_keys, rows))?;
+    in_order(clients, &phases.refreshes)
 }
 
-fn first(clients: &mut [Client]) -> &mut [Client] {
-    let end = clients.len().min(1);
-    &mut clients[..end]
+fn side_by_side(clients: &mut [Client], statements: &[Locking]) -> Result<()> {
+    share(clients, statements, Locking::keeps_waiting, |client, locking| place(client, &locking.statement))
+}
+
+fn in_order(clients: &mut [Client], statements: &[Placed]) -> Result<()> {
+    let Some(client) = clients.first_mut() else { return Ok(()) };
+    statements.iter().try_for_each(|statement| place(client, statement))
 }
 
 fn place(client: &mut Client, statement: &Placed) -> Result<()> {
