@@ -70,7 +70,7 @@ incremental: build ## back up what is new since the last backup: TABLES="a b" DE
 restore: build ## restore a backup: ID=... (the latest unless given) STORE=URL
 	@scripts/restore
 
-backup-database: build ## back up the whole database: JOBS=2 FORMAT=parquet|custom STORE=URL
+backup-database: build ## back up the whole database: JOBS=2 INCREMENTAL=yes|full FORMAT=parquet|custom STORE=URL
 	@scripts/backup-database
 
 restore-database: build ## put a backup in the place of the database: ID=DATE|ID OPTIONS="--force --disconnect --verify-only" STORE=URL

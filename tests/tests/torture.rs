@@ -1,6 +1,6 @@
 //! Chains of incrementals beside eight writers who insert, update, delete and change keys, hold their transactions open, roll back
-//! and set savepoints; some exports are killed half way. Restored, each chain is the source, by a time column and by `xmin`; a naive copy
-//! of `updated_at > last` in the same run is not, so that this test can fail.
+//! and set savepoints; some exports are killed half way. Restored, each chain is the source, by a time column, by `xmin` and of the whole
+//! database; a naive copy of `updated_at > last` in the same run is not, so that this test can fail.
 //!
 //! Short unless `VB_TORTURE_SECONDS`, `VB_TORTURE_INCREMENTALS` and `VB_TORTURE_HOLD_SECONDS` say otherwise (`make torture`); `VB_SOAK_SEED`
 //! repeats the writers' choices.
@@ -66,7 +66,11 @@ fn torture() -> Result<Vec<String>> {
     let server = Postgres::shared()?;
     let source = server.create_database("torture")?;
     source.client()?.batch_execute(LEDGER)?;
-    let mut chains = [Chain::new("time", "updated_at", &source)?, Chain::new("xid", "xmin", &source)?];
+    let mut chains = [
+        Chain::new("time", "updated_at", &source)?,
+        Chain::new("xid", "xmin", &source)?,
+        Chain::of_database("database", &source)?,
+    ];
     let mut naive = Naive::new(source.client()?)?;
 
     let writers = Writers::start(&source, torture.hold, chance.below(1 << 30) as u64)?;

@@ -14,6 +14,7 @@ use vb_core::time::Instant;
 use vb_core::{Error, Result, naming, watermark};
 use vb_format::Compression;
 use vb_pipe::{CommonArguments, EXIT_CODES};
+use vb_postgres::keys::Buckets;
 use vb_postgres::snapshot::Token;
 use vb_source::{Format, Request, Selection, TablePart};
 
@@ -26,6 +27,7 @@ Examples:
   vb-export table weather.stations --range 2026-11-01:2026-11-30 -o stations.parquet
   vb-export query 'SELECT * FROM stations' --format csv
   vb-export dump --format parquet --jobs 2 | vb-compress | vb-put
+  vb-export dump --format parquet --since @data/shop | vb-compress | vb-put --mark data/shop
   vb-export snapshot -- parallel 'vb-export --shard {}/4 | vb-compress | vb-put' ::: 1 2 3 4";
 
 /// How long a table may stay locked.
@@ -67,7 +69,8 @@ enum Source {
         /// One SELECT
         sql: String,
     },
-    /// The whole database of the connection: the archive of pg_dump, or with --format parquet every table in one tar
+    /// The whole database of the connection: the archive of pg_dump, or with --format parquet every table in one tar; then with
+    /// --since @FILE what has changed in it
     Dump,
     /// Nothing: holds a snapshot for other exports, as long as a command runs or until it is ended
     Snapshot(Holding),
@@ -289,7 +292,7 @@ impl Part {
         let since = self.since.as_deref().map(|since| mark(since, now)).transpose()?.flatten();
         let since = since.filter(|_| !self.full);
         let deletes = match (sidecar, &since) {
-            (Some(sidecar), Some(mark)) => Some(sidecar.read(mark)?),
+            (Some(sidecar), Some(mark)) => Some(sidecar.read(mark, Buckets::parse)?),
             (Some(_), None) => Some(Err("there was no export before".to_owned())),
             (None, _) => None,
         };

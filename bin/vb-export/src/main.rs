@@ -36,8 +36,9 @@ impl Command for Arguments {
         if let Some(holding) = self.holding() {
             return Ok(holding.hold(session, &parameters(session)?, self.overlap(session.now())?)?);
         }
-        if let Some((request, as_parquet)) = self.dump(session.environment(), session.now())? {
-            let dump = dump::Dump { request, as_parquet, output: self.output.as_deref(), dry_run: self.common.dry_run };
+        if let Some((request, as_parquet, sidecar)) = self.dump(session.environment(), session.now())? {
+            let (output, dry_run) = (self.output.as_deref(), self.common.dry_run);
+            let dump = dump::Dump { request, as_parquet, sidecar, output, dry_run };
             return Ok(dump.run(session, &parameters(session)?)?);
         }
         let mut sidecar = self.sidecar();
@@ -61,7 +62,7 @@ impl Command for Arguments {
         let mut label = plan.label.clone();
         label.records = Some(exported.records);
         if let (Some(remembered), Some(sidecar), Some(position)) = (&exported.keys, &sidecar, &mut label.position) {
-            sidecar.keep(remembered)?;
+            sidecar.keep(&remembered.sha256, &remembered.bytes)?;
             position.keys_sha256 = Some(remembered.sha256.clone());
         }
         let mut fields = done_fields(&plan, &label, &output);

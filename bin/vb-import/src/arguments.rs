@@ -12,6 +12,7 @@ Examples:
   vb-get --latest --chain | vb-import
   vb-get --at 2026-11-20 --chain | vb-import --table scratch.scores
   vb-get --latest --kind full | vb-compress -d | vb-import
+  vb-get --latest --chain | vb-import --swap --jobs 2
   vb-import --mode replace stations.parquet
   vb-import --range 2026-11-01:2026-11-30 --dry-run scores.parquet";
 

@@ -8,13 +8,13 @@ use vb_pipe::{Done, Session, cleanup};
 use vb_postgres::catalog;
 use vb_postgres::connection::{Parameters, connect, from_postgres};
 use vb_target::database::pg_restore::{self, ArchiveRequest, ArchiveRestored};
-use vb_target::database::{self, DatabaseArchive, Options, Restored, Scratch};
+use vb_target::database::{self, DatabaseChain, Options, Restored, Scratch};
 
 /// What came.
 #[derive(Debug)]
 pub(crate) enum Form {
-    /// The archive of `vb-export dump --format parquet`.
-    Tables(Box<DatabaseArchive>),
+    /// The archive of `vb-export dump --format parquet`, or a chain of them.
+    Tables(Box<DatabaseChain>),
     /// The archive of `pg_dump -Fc`.
     Custom(File),
 }
@@ -130,17 +130,17 @@ impl Restore<'_> {
 
     fn fill(&self, session: &Session, source: Source, parameters: &Parameters) -> Result<Outcome> {
         let mut outcome = match source.form {
-            Form::Tables(archive) => self.tables(session, &archive, parameters)?,
+            Form::Tables(chain) => self.tables(session, &chain, parameters)?,
             Form::Custom(file) => self.custom(session, file, &source.name, parameters)?,
         };
         outcome.fields["size_bytes"] = source.size_bytes.into();
         Ok(outcome)
     }
 
-    fn tables(&self, session: &Session, archive: &DatabaseArchive, parameters: &Parameters) -> Result<Outcome> {
+    fn tables(&self, session: &Session, chain: &DatabaseChain, parameters: &Parameters) -> Result<Outcome> {
         let options = Options { jobs: self.jobs, no_owner: self.arguments.no_owner };
         let progress = session.progress("sent");
-        let restored = database::restore(archive, &options, parameters, &|bytes| progress.add(bytes))?;
+        let restored = database::restore(chain, &options, parameters, &|bytes| progress.add(bytes))?;
         drop(progress);
         let Restored { tables, warnings } = restored;
         warnings.iter().for_each(|warning| session.warn(warning));
@@ -163,7 +163,12 @@ impl Restore<'_> {
             fields["identical"] = true.into();
         }
         let same = if identical { ", identical" } else { "" };
-        let words = format!("restored {records} records in {} tables of {}{same}", tables.len(), archive.head.database);
+        let (name, links) = (&chain.newest().head.database, chain.names());
+        let from = if links.len() > 1 { format!(" from {} backups", links.len()) } else { String::new() };
+        if links.len() > 1 {
+            fields["backups"] = links.into();
+        }
+        let words = format!("restored {records} records in {} tables of {name}{from}{same}", tables.len());
         Ok(Outcome { fields, words, shortfall: None })
     }
 

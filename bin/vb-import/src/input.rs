@@ -7,8 +7,9 @@ use std::path::Path;
 use vb_core::label::Label;
 use vb_core::{Error, Result};
 use vb_pipe::{Input, Origin, Progress, Session};
-use vb_target::database::{DatabaseArchive, pg_restore};
-use vb_target::{Archive, Backup, ParquetFile, Window, backup};
+use vb_target::backup::{self, Chain};
+use vb_target::database::{DatabaseArchive, DatabaseChain, pg_restore};
+use vb_target::{Archive, Backup, ParquetFile, Window};
 
 const BLOCK_BYTES: usize = 1 << 20;
 /// What a Parquet file begins and ends with; `PARE` where its footer is encrypted.
@@ -69,9 +70,12 @@ pub(crate) fn read(session: &Session, path: Option<&Path>) -> Result<Came> {
     let backups = match form(&head, &name)? {
         Form::Parquet => vec![alone(window, &name, label.as_deref())?],
         Form::Archive => match archive(&window, &name)? {
-            Contents::Chain(backups) => backups,
-            Contents::Database(archive) => {
-                return Ok(Came::Database(Source { form: DatabaseForm::Tables(archive), name, size_bytes }));
+            Chain::Table(backups) => backups,
+            Chain::Database(chain) => {
+                return Ok(Came::Database(Source { form: DatabaseForm::Tables(chain), name, size_bytes }));
+            }
+            Chain::Custom(file) => {
+                return Ok(Came::Database(Source { form: DatabaseForm::Custom(file), name, size_bytes }));
             }
         },
         Form::Custom if is_silent => return Err(unproven(&name)),
@@ -84,12 +88,6 @@ pub(crate) fn read(session: &Session, path: Option<&Path>) -> Result<Came> {
 fn unproven(name: &str) -> Error {
     Error::integrity(format!("nobody vouches that {name} is whole: the archive of pg_dump does not show where it ends"))
         .with_hint("Let vb-export dump or vb-get write it, or keep it in a file and name that.")
-}
-
-/// What an archive is of.
-enum Contents {
-    Chain(Vec<Backup>),
-    Database(Box<DatabaseArchive>),
 }
 
 fn alone(window: Window, name: &str, label: Option<&Label>) -> Result<Backup> {
@@ -105,13 +103,14 @@ fn alone(window: Window, name: &str, label: Option<&Label>) -> Result<Backup> {
     Ok(Backup::alone(file, label.map(|label| label.kind)))
 }
 
-fn archive(window: &Window, name: &str) -> Result<Contents> {
+fn archive(window: &Window, name: &str) -> Result<Chain> {
     let archive = Archive::index(window, name)?;
     if DatabaseArchive::is_one(&archive) {
-        return Ok(Contents::Database(Box::new(DatabaseArchive::open(archive, name)?)));
+        let archive = DatabaseArchive::open(archive, name)?;
+        return Ok(Chain::Database(Box::new(DatabaseChain::of(vec![(name.to_owned(), archive)])?)));
     }
     if backup::is_chain(&archive) {
-        return backup::of_chain(&archive, &std::env::temp_dir()).map(Contents::Chain);
+        return backup::of_chain(&archive, &std::env::temp_dir());
     }
     Err(Error::usage(format!("{name} is an archive, but not one of backups")).with_hint(
         "vb-import reads the archives that vb-get --chain and vb-export dump write; tar -x unpacks any other.",

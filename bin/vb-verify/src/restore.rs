@@ -47,7 +47,7 @@ impl Restorer {
             "parquet" => self.restore_database(last, &["--chain"], &[]),
             // Roles are the source's own, and may not be here.
             "tar" | "dump" if last.source.source_type == "database" => {
-                self.restore_database(last, &[], &["--no-owner"])
+                self.restore_database(last, &["--chain"], &["--no-owner"])
             }
             "tar" => chain.iter().try_for_each(|manifest| self.unpack(manifest)).map(|()| Level::Restored),
             _ => Err(Error::usage(format!("restoring {}: nothing here restores {extension:?}", last.id))

@@ -1,6 +1,6 @@
 //! Whether an export may continue the last one, or must be full: the decision, and the reason that the status line gives.
 
-use crate::label::Source;
+use crate::label::{DATABASE, Source};
 use crate::mark::Mark;
 use crate::position::Position;
 use crate::storage::{MOST_PARTS, Storage};
@@ -30,14 +30,29 @@ pub struct Present<'export> {
 /// # Errors
 /// Why the export must be full.
 pub fn of(mark: &Mark, present: &Present<'_>) -> Result<Vec<u32>, String> {
+    same_course(mark, present)?;
+    let now = present.position;
+    match (mark.position.as_ref().map(|then| &then.storage), &now.storage) {
+        (Some(Some(was)), Some(is)) => whole_parts(was, is, now.is_by_xmin(), present.deletes),
+        (_, None) if now.is_by_xmin() => Err(format!("the table has more than {MOST_PARTS} parts")),
+        (_, Some(_)) if now.is_by_xmin() => Err("the last export did not note where the rows lie".to_owned()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Whether it is the source of the last export, on the same course, and not too far from there. Where its rows lie is not asked.
+///
+/// # Errors
+/// Why the export must be full.
+pub fn same_course(mark: &Mark, present: &Present<'_>) -> Result<(), String> {
     same_source(mark, present)?;
+    let now = present.position;
     let Some(then) = &mark.position else {
-        return match present.position.is_by_xmin() {
+        return match now.is_by_xmin() {
             true => Err("the last export did not note its transactions".to_owned()),
-            false => Ok(Vec::new()),
+            false => Ok(()),
         };
     };
-    let now = present.position;
     if then.by != now.by {
         return Err(format!("the last export went by {}, this one goes by {}", then.by, now.by));
     }
@@ -48,21 +63,15 @@ pub fn of(mark: &Mark, present: &Present<'_>) -> Result<Vec<u32>, String> {
             "the server was promoted or restored since the last export (its timeline was {was} and is {is})"
         ));
     }
-    if now.is_by_xmin() {
-        near_enough(then.until_xid, present.next_xid)?;
-    }
-    match (&then.storage, &now.storage) {
-        (Some(was), Some(is)) => whole_parts(was, is, now.is_by_xmin(), present.deletes),
-        (_, None) if now.is_by_xmin() => Err(format!("the table has more than {MOST_PARTS} parts")),
-        (None, _) if now.is_by_xmin() => Err("the last export did not note where the rows lie".to_owned()),
-        _ => Ok(Vec::new()),
-    }
+    if now.is_by_xmin() { near_enough(then.until_xid, present.next_xid) } else { Ok(()) }
 }
 
 fn same_source(mark: &Mark, present: &Present<'_>) -> Result<(), String> {
     let differs = |was: &Option<String>, is: Option<&str>| matches!((was, is), (Some(was), Some(is)) if was != is);
     let source = present.source;
-    let reason = if differs(&mark.source, Some(&source.name)) {
+    let reason = if differs(&mark.source, Some(&source.name)) && source.source_type == DATABASE {
+        "the last export was not of this database"
+    } else if differs(&mark.source, Some(&source.name)) {
         "the last export was of another table"
     } else if differs(&mark.system_identifier, source.system_identifier.as_deref()) {
         "the last export was from another server"

@@ -43,11 +43,14 @@ pub enum Proof {
     Unproven,
 }
 
+/// What [`Source::source_type`] is where a whole database was dumped.
+pub const DATABASE: &str = "database";
+
 /// Where a stream came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Source {
-    /// `table`, `query`, `command`, `file` or `stream`.
+    /// `table`, `query`, `database`, `command`, `file` or `stream`.
     #[serde(rename = "type")]
     pub source_type: String,
     /// The table's full name, or whatever names the source to people.
@@ -89,7 +92,8 @@ pub struct Label {
     /// How far it reaches, beside the time: of a table by a time column or by `xmin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
-    /// In how many buckets of keys some are gone since the base; none where nobody looked.
+    /// In how many buckets of keys some are gone since the base; none where nobody looked. Of a database, also in how many other
+    /// ways it has changed without a record that shows it: tables that are carried whole, sequences, large objects, its schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletes: Option<u64>,
     /// The records in the stream, where the producer counts them.

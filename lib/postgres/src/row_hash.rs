@@ -38,6 +38,17 @@ pub struct HashedColumn {
     pub text: bool,
 }
 
+impl RowHash {
+    /// The hash of rows of which each part was hashed by itself, in the same columns; none where there is no part.
+    #[must_use]
+    pub fn sum(parts: &[&Self]) -> Option<Self> {
+        let sums: Option<Vec<i128>> = parts.iter().map(|part| part.sum.parse().ok()).collect();
+        let sum = sums?.into_iter().try_fold(0_i128, i128::checked_add)?;
+        let columns = parts.first()?.columns.clone();
+        Some(Self { records: parts.iter().map(|part| part.records).sum(), sum: sum.to_string(), columns })
+    }
+}
+
 /// The hash of the rows that a query gives.
 ///
 /// # Errors

@@ -4,12 +4,25 @@ use crate::request::TablePart;
 use crate::rows;
 use postgres::Client;
 use vb_core::{Error, Result};
-use vb_postgres::catalog::Table;
+use vb_postgres::catalog::{self, Table};
 use vb_postgres::connection::Parameters;
 use vb_postgres::copy_out::Blocks;
+use vb_postgres::database::contents::DumpTable;
 use vb_postgres::keys::{self, Buckets, Changes, Collector, Comparison, Deletes, KeyHash, KeyRows, MOST_BUCKETS};
 use vb_postgres::relation::RelationKind;
 use vb_postgres::row_hash::HashedColumn;
+use vb_postgres::schema::Column;
+use vb_postgres::types::{ColumnType, Scalar};
+
+/// Whether the bytes of a key's column can be made again from what a file holds of it: of single values, and of the text that the
+/// server prints.
+fn can_be_hashed(column: &Column, hashed: &HashedColumn) -> bool {
+    match (&column.column_type, hashed.text) {
+        (Some(ColumnType::Printed(_) | ColumnType::Scalar(Scalar::Text)), true) => true,
+        (Some(ColumnType::Scalar(_)), text) => !text,
+        _ => false,
+    }
+}
 
 /// What is needed for a pass.
 #[derive(Debug, Clone)]
@@ -62,6 +75,28 @@ impl KeyPass {
             from: format!("{only}{}", table.description.quoted_name()),
             name,
         })
+    }
+
+    /// For the rows of a table's own, if it has a key whose values a restore can hash again; a table of a dump needs none.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub(crate) fn of_part(client: &mut Client, table: &DumpTable, moment: &Moment<'_>) -> Result<Option<Self>> {
+        let key = keys::key_of(client, table.oid)?;
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let columns = keys::columns(client, table.oid, &key)?;
+        let described = catalog::table(client, &table.extent.name, true)?.description;
+        let again = |column: &HashedColumn| described.column(&column.name).is_some_and(|is| can_be_hashed(is, column));
+        Ok(columns.iter().all(again).then(|| Self {
+            parameters: moment.parameters.clone(),
+            token: moment.token.to_owned(),
+            row_security: moment.row_security,
+            from: format!("ONLY {}", table.extent.name),
+            name: table.extent.name.clone(),
+            columns,
+        }))
     }
 
     /// What to remember of all keys.

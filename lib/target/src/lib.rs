@@ -1,4 +1,4 @@
-//! Where a stream goes on restore: a table of PostgreSQL.
+//! Where a stream goes on restore: a table or a whole database of PostgreSQL.
 //!
 //! [`plan`] decides what will be done (a pure function of the request, the files and the catalog); [`restore`] does it in one
 //! transaction, which the caller commits. The backups of a chain come out of an [`archive`] ([`backup`]), and of their rows only those are
@@ -32,6 +32,7 @@ mod rows;
 mod schema;
 mod selection;
 mod sequences;
+mod unpacking;
 pub mod window;
 
 pub use archive::Archive;

@@ -4,6 +4,7 @@
 //! `processExtensionTables` in pg_dump.c).
 
 use super::format::{SequenceState, Validity};
+use crate::catalog;
 use crate::connection::from_postgres;
 use crate::extent::Extent;
 use crate::sql::identifier;
@@ -94,6 +95,16 @@ pub fn quoted(name: &Name) -> String {
     format!("{}.{}", identifier(&name.schema), identifier(&name.name))
 }
 
+/// All rows of a table of its own that are the user's, as a query. A table without columns gives one, since a file must have one.
+///
+/// # Errors
+/// If the server does not answer.
+pub fn select_all(client: &mut impl GenericClient, oid: u32, name: &str, condition: Option<&str>) -> Result<String> {
+    let columns = if catalog::columns(client, oid)?.is_empty() { catalog::NO_COLUMNS } else { "*" };
+    let condition = condition.map(|condition| format!(" {condition}")).unwrap_or_default();
+    Ok(format!("SELECT {columns} FROM ONLY {name}{condition}"))
+}
+
 /// Takes the lock that every reader takes on each of them, until the transaction's end. The name of one that another session
 /// holds, or has removed, where it cannot be had.
 ///
@@ -125,6 +136,15 @@ pub fn rewritten(client: &mut impl GenericClient, tables: &[DumpTable]) -> Resul
     let row = client.query_opt(query, &[&oids]).map_err(|cause| from_postgres(STEP, cause))?;
     let oid: Option<u32> = row.map(|row| row.get(0));
     Ok(oid.and_then(|oid| tables.iter().find(|table| table.oid == oid)).map(|table| table.name.clone()))
+}
+
+/// The oid of the database that we are in.
+///
+/// # Errors
+/// If the server does not answer.
+pub fn database_oid(client: &mut impl GenericClient) -> Result<u32> {
+    let query = "SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()";
+    Ok(client.query_one(query, &[]).map_err(|cause| from_postgres(STEP, cause))?.get(0))
 }
 
 /// Where all sequences stand. A sequence is no part of any snapshot: it shows what it is now.

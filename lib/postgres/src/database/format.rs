@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use vb_core::time::Instant;
 
-/// The form that this program writes.
+/// The form of a whole dump.
 pub const FORMAT: u32 = 1;
+/// The form of an increment, which no program restores that knows whole dumps only.
+pub const FORMAT_OF_INCREMENT: u32 = 2;
 
 /// The first member, by which the archive is known: a [`Head`].
 pub const HEAD: &str = "dump.json";
@@ -27,8 +29,11 @@ pub const MANIFEST: &str = "manifest.json";
 /// What is known of the database before anything is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// [`FORMAT`].
+    /// [`FORMAT`] or [`FORMAT_OF_INCREMENT`].
     pub format: u32,
+    /// The id of the backup that an increment stands on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// The database's name.
     pub database: String,
     /// Such as `15.18`.
@@ -66,12 +71,45 @@ pub struct Validity {
 /// The end of the archive: every member before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// As in [`Head`].
     pub format: u32,
-    /// Rows of all tables.
+    /// Rows in the members of all tables.
     pub records: u64,
+    /// Of an increment: every table that there is, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableState>,
     /// The members, in their order.
     pub members: Vec<Member>,
+}
+
+/// What an increment has of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Carried {
+    /// All of its rows, in the place of what older backups have of it.
+    Whole,
+    /// Its new rows, and which of the older ones are gone.
+    Changes,
+    /// Nothing: it is as it was.
+    Nothing,
+}
+
+/// A table at the moment of an increment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableState {
+    /// Its name.
+    #[serde(flatten)]
+    pub name: Name,
+    /// What of it is in the increment.
+    pub carried: Carried,
+    /// Why all of it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How many rows it had in all.
+    pub rows: u64,
+    /// The server's hash of all of them, if it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_hash: Option<RowHash>,
 }
 
 /// One member.

@@ -1,6 +1,8 @@
 //! Large objects: their statements, and their bytes as the rows of a query.
 
 use crate::connection::from_postgres;
+use crate::keys::name_of;
+use crate::row_hash;
 use crate::sql::{identifier, literal};
 use postgres::{GenericClient, Row};
 use vb_core::Result;
@@ -46,6 +48,20 @@ pub fn statements(client: &mut impl GenericClient) -> Result<String> {
                  FROM pg_catalog.pg_largeobject_metadata m ORDER BY m.oid";
     let rows = client.query(query, &[]).map_err(|cause| from_postgres(STEP, cause))?;
     Ok(rows.iter().map(object).collect())
+}
+
+/// A digest of all of them, with their bytes, owners, comments and privileges: where it is the same, so are they. The server hashes the bytes.
+///
+/// # Errors
+/// If the server does not answer.
+pub fn digest(client: &mut impl GenericClient) -> Result<String> {
+    if count(client)? == 0 {
+        return Ok(String::new());
+    }
+    // Whoever may not read them page by page hashes other pieces.
+    let query = query(client)?;
+    let bytes = row_hash::of_query(client, &query)?;
+    Ok(name_of(format!("{query}\n{}\n{}\n{}", bytes.records, bytes.sum, statements(client)?).as_bytes()))
 }
 
 fn object(row: &Row) -> String {

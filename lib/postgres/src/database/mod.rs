@@ -5,5 +5,8 @@
 pub mod contents;
 pub mod format;
 pub mod large_objects;
+pub mod shape;
+mod state;
 
-pub use format::{Head, Manifest, Member, SequenceState, Validity};
+pub use format::{Carried, Head, Manifest, Member, SequenceState, TableState, Validity};
+pub use state::{State, Summary, Then};

@@ -1,20 +1,24 @@
 //! Every table of a database as Parquet, its schema, sequences and large objects, in one tar and from one snapshot.
 
-use super::reader::{Readers, Ready, Task};
+use super::assembly::{Assembly, Dumped, Found};
+use super::ground::{Ground, Now};
+use super::look::{Look, Looker};
+use super::reader::{Readers, Task};
 use super::schema::SchemaDump;
-use super::table::Source;
-use super::tar::Writing;
+use super::table::{self, Source};
 use super::{DumpRequest, snapshot};
 use postgres::Client;
 use std::io::Write;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::ScopedJoinHandle;
-use vb_core::label::Label;
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::sync_channel;
+use vb_core::continuation::Present;
+use vb_core::label::{Kind, Label};
+use vb_core::position::{Position, XMIN};
 use vb_core::{Error, Result};
 use vb_postgres::catalog;
 use vb_postgres::connection::{Parameters, connect_narrowed, from_postgres};
 use vb_postgres::database::format::{self, MemberNames};
-use vb_postgres::database::{Head, Manifest, Member, contents, large_objects};
+use vb_postgres::database::{Head, Member, Summary, contents, large_objects, shape};
 use vb_postgres::snapshot::Snapshot;
 
 /// A database whose tables are locked and whose snapshot is held.
@@ -23,21 +27,15 @@ pub struct Database {
     pub label: Label,
     /// What is known before anything is read.
     pub head: Head,
+    /// Why a dump that was asked to be incremental is full.
+    pub reason: Option<String>,
     request: DumpRequest,
     parameters: Parameters,
     snapshot: Snapshot,
-    sources: Vec<Source>,
+    tables: Vec<Now>,
+    ground: Option<Ground>,
     schema: SchemaDump,
     client: Client,
-}
-
-/// What was dumped.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Dumped {
-    /// Every member.
-    pub manifest: Manifest,
-    /// What people should know.
-    pub warnings: Vec<String>,
 }
 
 impl Database {
@@ -50,10 +48,15 @@ impl Database {
         let (snapshot, tables) = snapshot::take(&mut client, request, warn)?;
         let server = catalog::server(&mut client)?;
         let schema = SchemaDump::find(request, &server, &parameters, &snapshot.token)?;
-        let label = request.label(&server, "tar");
+        let mut label = request.label(&server, "tar");
+        let no_shapes = || Ok(vec![String::new(); tables.len()]);
+        let shapes = if request.since.is_some() { shape::of(&mut client, &tables) } else { no_shapes() }?;
+        let tables: Vec<Now> = tables.into_iter().zip(shapes).map(|(table, shape)| Now { table, shape }).collect();
+        let (ground, reason) = stand(&mut client, request, &snapshot, &tables, &mut label)?;
         let encoding = client.query_one("SELECT pg_catalog.getdatabaseencoding()::text", &[]);
         let head = Head {
-            format: format::FORMAT,
+            format: if ground.is_some() { format::FORMAT_OF_INCREMENT } else { format::FORMAT },
+            base: label.base.clone(),
             database: server.database,
             server_version: server.version,
             system_identifier: server.system_identifier,
@@ -65,14 +68,13 @@ impl Database {
             large_objects: large_objects::count(&mut client)?,
             validity: contents::validity(&mut client)?,
         };
-        let sources = tables.into_iter().map(Source::new).collect();
-        Ok(Self { label, head, request: request.clone(), parameters, snapshot, sources, schema, client })
+        Ok(Self { label, head, reason, request: request.clone(), parameters, snapshot, tables, ground, schema, client })
     }
 
-    /// The tables, each with how many members it becomes.
+    /// The tables, each with how many members it becomes in a full dump.
     #[must_use]
     pub fn tables(&self) -> Vec<(String, usize)> {
-        self.sources.iter().map(|source| (source.table.extent.name.clone(), source.members())).collect()
+        self.tables.iter().map(|now| (now.table.extent.name.clone(), table::members(&now.table))).collect()
     }
 
     /// Reads everything into `output`; `told` hears of every table's member.
@@ -80,13 +82,27 @@ impl Database {
     /// # Errors
     /// A value that cannot be stored exactly, a server that goes away, an output that takes no more, a `pg_dump` that fails.
     pub fn run(mut self, output: impl Write, told: &mut dyn FnMut(&Member)) -> Result<Dumped> {
-        let tasks = self.tasks()?;
-        let mut readers = Readers::new(&self.parameters, &self.snapshot.token, &self.sources, tasks);
+        let summary = self.request.since.as_ref().map(|_| summary(&mut self.client)).transpose()?;
+        let tables = self.tables.iter().map(|now| now.table.clone());
+        let sources: Vec<Source> = tables.zip(self.looks()?).map(|(table, look)| Source::new(table, look)).collect();
+        let tasks = self.tasks(&sources, summary.as_ref())?;
+        let mut readers = Readers::new(&self.parameters, &self.snapshot.token, &sources, tasks);
         (readers.compression, readers.row_hash) = (self.request.compression, self.request.row_hash);
-        let (readers, schema, client) = (&readers, &self.schema, &mut self.client);
-        let jobs = self.request.jobs.max(1);
+        readers.remember = summary.is_some();
+        let (readers, schema) = (&readers, &self.schema);
         let (sender, ready) = sync_channel(1);
-        let mut rest = Rest { head: &self.head, client, sources: &self.sources, names: MemberNames::default(), told };
+        let assembly = Assembly {
+            head: &self.head,
+            client: &mut self.client,
+            tables: &self.tables,
+            sources: &sources,
+            ground: self.ground.as_ref(),
+            summary,
+            names: MemberNames::default(),
+            told,
+            found: vec![Found::default(); sources.len()],
+        };
+        let jobs = self.request.jobs.max(1);
         let dumped = std::thread::scope(|scope| {
             let reading: Vec<_> = (0..jobs)
                 .map(|_| {
@@ -97,7 +113,7 @@ impl Database {
             drop(sender);
             let before = scope.spawn(|| schema.section("pre-data"));
             let after = scope.spawn(|| schema.section("post-data"));
-            let written = rest.write(output, before, &ready, reading, after);
+            let written = assembly.write(output, before, &ready, reading, after);
             // If writing failed, nobody must wait for it.
             readers.stop();
             drop(ready);
@@ -107,77 +123,79 @@ impl Database {
         Ok(dumped)
     }
 
+    /// What is dumped of each table.
+    fn looks(&self) -> Result<Vec<Look>> {
+        if self.request.since.is_none() {
+            return Ok(self.tables.iter().map(|_| Look::at_nothing()).collect());
+        }
+        let looker = Looker {
+            parameters: &self.parameters,
+            token: &self.snapshot.token,
+            row_hash: self.request.row_hash,
+            ground: self.ground.as_ref(),
+            listed: AtomicU64::new(0),
+        };
+        looker.all(&self.tables, self.request.jobs)
+    }
+
     /// The large tables first, so that no connection is left with the last of them.
-    fn tasks(&mut self) -> Result<Vec<Task>> {
-        let mut order: Vec<usize> = (0..self.sources.len()).collect();
-        order.sort_by_key(|number| std::cmp::Reverse(self.sources[*number].table.extent.pages));
-        let of_table =
-            |source: usize| (0..self.sources[source].members()).map(move |member| Task::Table { source, member });
+    fn tasks(&mut self, sources: &[Source], summary: Option<&Summary>) -> Result<Vec<Task>> {
+        let mut order: Vec<(usize, &Source)> = sources.iter().enumerate().collect();
+        order.sort_by_key(|(_, source)| std::cmp::Reverse(source.table.extent.pages));
+        let of_table = |(number, source): (usize, &Source)| {
+            let keys =
+                matches!(source.look, Look::Whole { keys: Some(_), .. }).then_some(Task::Keys { source: number });
+            (0..source.members()).map(move |member| Task::Table { source: number, member }).chain(keys)
+        };
         let mut tasks: Vec<Task> = order.into_iter().flat_map(of_table).collect();
-        if self.head.large_objects > 0 {
+        let known = self.ground.as_ref().map(|ground| &ground.state.summary.large_objects_sha256);
+        let as_they_were = known.zip(summary).is_some_and(|(then, now)| *then == now.large_objects_sha256);
+        if self.head.large_objects > 0 && !as_they_were {
             tasks.push(Task::LargeObjects(large_objects::query(&mut self.client)?));
         }
         Ok(tasks)
     }
 }
 
-type Section<'scope> = ScopedJoinHandle<'scope, Result<(String, Vec<String>)>>;
-
-/// The thread that writes, and what it asks itself.
-struct Rest<'dump> {
-    head: &'dump Head,
-    client: &'dump mut Client,
-    sources: &'dump [Source],
-    names: MemberNames,
-    told: &'dump mut dyn FnMut(&Member),
+/// What the dump stands on, or why it is full although it was to stand on something; the label says how far it reaches.
+fn stand(
+    client: &mut Client,
+    request: &DumpRequest,
+    snapshot: &Snapshot,
+    tables: &[Now],
+    label: &mut Label,
+) -> Result<(Option<Ground>, Option<String>)> {
+    let Some(since) = &request.since else { return Ok((None, None)) };
+    let position = Position {
+        by: XMIN.to_owned(),
+        until_xid: Some(snapshot.xids.oldest),
+        timeline: snapshot.timeline,
+        ..Position::default()
+    };
+    // What counts are transactions, so that the time may be the snapshot's own.
+    (label.until, label.continues) = (Some(snapshot.moment.clock), true);
+    let present = Present {
+        source: &label.source,
+        schema_sha256: "",
+        position: &position,
+        next_xid: snapshot.xids.next,
+        deletes: true,
+    };
+    let database_oid = contents::database_oid(client)?;
+    let ground = since.base.clone().map(|base| Ground::of(base, &present, database_oid, tables)).transpose();
+    let (ground, reason) = ground.map_or_else(|reason| (None, Some(reason)), |ground| (ground, None));
+    label.position = Some(position);
+    if let (Some(ground), Some(position)) = (&ground, &mut label.position) {
+        (label.kind, label.base, label.since) = (Kind::Incremental, Some(ground.id.clone()), Some(ground.mark.until));
+        position.since_xid = ground.mark.position.as_ref().and_then(|then| then.until_xid);
+    }
+    Ok((ground, reason))
 }
 
-impl Rest<'_> {
-    fn write(
-        &mut self,
-        output: impl Write,
-        before: Section<'_>,
-        ready: &Receiver<Ready>,
-        reading: Vec<ScopedJoinHandle<'_, Result<()>>>,
-        after: Section<'_>,
-    ) -> Result<Dumped> {
-        let mut archive = Writing::new(output, self.head.snapshot_at);
-        archive.json(format::HEAD, self.head)?;
-        let (text, mut warnings) = joined(before)?;
-        archive.text(format::BEFORE, text.as_bytes())?;
-        for ready in ready {
-            self.append(&mut archive, ready)?;
-        }
-        reading.into_iter().try_for_each(joined)?;
-        archive.json(format::SEQUENCES, &contents::sequences(self.client)?)?;
-        let (text, more) = joined(after)?;
-        archive.text(format::AFTER, text.as_bytes())?;
-        warnings.extend(more);
-        Ok(Dumped { manifest: archive.finish()?, warnings })
-    }
-
-    fn append(&mut self, archive: &mut Writing<impl Write>, ready: Ready) -> Result<()> {
-        let member = match &ready.task {
-            Task::LargeObjects(_) => {
-                archive.text(format::LARGE_OBJECTS_SQL, large_objects::statements(self.client)?.as_bytes())?;
-                Member { name: format::LARGE_OBJECTS.to_owned(), rows: Some(ready.rows), ..Member::default() }
-            }
-            Task::Table { source, member } => {
-                let source = self.sources.get(*source).ok_or_else(|| Error::failure("there is no such table"))?;
-                let table = source.table.name.clone();
-                let name = self.names.table(&table, member + 1, source.members());
-                let condition = source.table.condition.clone();
-                let (rows, row_hash) = (Some(ready.rows), ready.row_hash);
-                Member { name, table: Some(table), condition, rows, row_hash, ..Member::default() }
-            }
-        };
-        (self.told)(&member);
-        archive.spooled(member, ready.spooled)
-    }
-}
-
-fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    thread.join().unwrap_or_else(|_| Err(Error::failure("dumping the database: a thread ended unexpectedly")))
+/// What is known beforehand of what the next dump needs.
+fn summary(client: &mut Client) -> Result<Summary> {
+    let (database_oid, large_objects_sha256) = (contents::database_oid(client)?, large_objects::digest(client)?);
+    Ok(Summary { database_oid, large_objects_sha256, ..Summary::default() })
 }
 
 /// Had the transaction ended before, so would have the common moment of all members.

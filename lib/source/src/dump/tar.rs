@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 use tar::{Builder, EntryType, Header};
 use vb_core::time::Instant;
 use vb_core::{Error, Result};
-use vb_postgres::database::format::{FORMAT, MANIFEST};
-use vb_postgres::database::{Manifest, Member};
+use vb_postgres::database::format::MANIFEST;
+use vb_postgres::database::{Manifest, Member, TableState};
 
 /// An archive that is being written. Only [`Writing::finish`] makes it whole.
 pub(super) struct Writing<W: Write> {
@@ -18,8 +18,8 @@ pub(super) struct Writing<W: Write> {
 
 impl<W: Write> Writing<W> {
     /// All members bear the snapshot's time.
-    pub(super) fn new(output: W, at: Instant) -> Self {
-        Self { builder: Builder::new(output), at, manifest: Manifest { format: FORMAT, ..Manifest::default() } }
+    pub(super) fn new(output: W, at: Instant, format: u32) -> Self {
+        Self { builder: Builder::new(output), at, manifest: Manifest { format, ..Manifest::default() } }
     }
 
     /// A member whose bytes are at hand.
@@ -59,8 +59,9 @@ impl<W: Write> Writing<W> {
         written.map_err(|cause| Error::io("writing the output", cause))
     }
 
-    /// The list of members, and the end.
-    pub(super) fn finish(mut self) -> Result<Manifest> {
+    /// The list of members, and the end. An increment lists the tables too.
+    pub(super) fn finish(mut self, tables: Vec<TableState>) -> Result<Manifest> {
+        self.manifest.tables = tables;
         let bytes = to_json(MANIFEST, &self.manifest)?;
         self.write(MANIFEST, bytes.len() as u64, bytes.as_slice())?;
         let mut output = self.builder.into_inner().map_err(|cause| Error::io("writing the output", cause))?;
@@ -69,7 +70,8 @@ impl<W: Write> Writing<W> {
     }
 }
 
-fn to_json(name: &str, value: &impl serde::Serialize) -> Result<Vec<u8>> {
+/// As it stands in the archive.
+pub(super) fn to_json(name: &str, value: &impl serde::Serialize) -> Result<Vec<u8>> {
     let bytes = serde_json::to_vec_pretty(value);
     bytes.map_err(|cause| Error::failure(format!("writing {name}: {cause}")))
 }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use vb_core::{Error, Result};
-use vb_postgres::database::format::{self, FORMAT};
+use vb_postgres::database::format::{self, FORMAT_OF_INCREMENT};
 use vb_postgres::database::{Head, Manifest, Member};
 
 /// What is hashed at once.
@@ -37,8 +37,9 @@ impl DatabaseArchive {
     /// An integrity error if a member is missing, or the list is; a usage error for a newer form.
     pub fn open(archive: Archive, name: &str) -> Result<Self> {
         let head: Head = parsed(&archive, format::HEAD, name)?;
-        if head.format != FORMAT {
-            return Err(Error::usage(format!("{name} has format {}, this program reads format {FORMAT}", head.format))
+        if head.format > FORMAT_OF_INCREMENT {
+            let known = format!("this program reads formats up to {FORMAT_OF_INCREMENT}");
+            return Err(Error::usage(format!("{name} has format {}, {known}", head.format))
                 .with_hint("Use the version of vb that wrote it, or a newer one."));
         }
         let manifest: Manifest = parsed(&archive, format::MANIFEST, name)?;
@@ -110,6 +111,11 @@ impl DatabaseArchive {
             file.rows(),
             member.rows.unwrap_or_default()
         )))
+    }
+
+    /// Whether it holds only what has changed since another one.
+    pub(super) fn is_increment(&self) -> bool {
+        self.head.format == FORMAT_OF_INCREMENT
     }
 
     /// The bytes of large objects, if there are any.

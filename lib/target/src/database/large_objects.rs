@@ -1,6 +1,6 @@
 //! Large objects: made by their statements, then filled.
 
-use super::archive::DatabaseArchive;
+use super::chain::DatabaseChain;
 use super::restore::Options;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, UInt32Type};
@@ -27,8 +27,8 @@ struct Piece {
 ///
 /// # Errors
 /// Whatever the server refuses.
-pub(super) fn restore(client: &mut Client, archive: &DatabaseArchive, options: &Options) -> Result<()> {
-    let Some(member) = archive.large_objects() else { return Ok(()) };
+pub(super) fn restore(client: &mut Client, chain: &DatabaseChain, options: &Options) -> Result<()> {
+    let Some((archive, member)) = chain.large_objects() else { return Ok(()) };
     let wanted = |statement: &&String| {
         !options.no_owner || statement.starts_with("SELECT ") || statement.starts_with("COMMENT ")
     };

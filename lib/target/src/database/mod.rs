@@ -1,7 +1,8 @@
-//! A whole database: the archive that `vb-export dump` wrote, into an empty database, checked there, and where it is wanted put into
+//! A whole database: the archive that `vb-export dump` wrote, or a chain of them, into an empty database, checked there, and where it is wanted put into
 //! the place of another one.
 
 mod archive;
+mod chain;
 mod crew;
 mod large_objects;
 mod locks;
@@ -12,7 +13,9 @@ mod restore;
 mod rows;
 mod schema;
 mod scratch;
+mod table;
 
 pub use archive::DatabaseArchive;
+pub use chain::DatabaseChain;
 pub use restore::{Options, Restored, RestoredTable, check_empty, restore};
 pub use scratch::{Connected, Scratch, refuse_connected};

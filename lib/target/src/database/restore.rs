@@ -3,8 +3,10 @@
 //! fails, which is said, and a scratch database is the place for it.
 
 use super::archive::DatabaseArchive;
+use super::chain::DatabaseChain;
 use super::crew::{run, share};
-use super::rows::{self, Table};
+use super::rows;
+use super::table::Table;
 use super::{large_objects, schema};
 use postgres::Client;
 use std::sync::{Mutex, PoisonError};
@@ -70,16 +72,16 @@ pub fn check_empty(parameters: &Parameters) -> Result<()> {
 /// # Errors
 /// The step that failed, and whether anything was changed.
 pub fn restore(
-    archive: &DatabaseArchive,
+    chain: &DatabaseChain,
     options: &Options,
     parameters: &Parameters,
     passed: &(dyn Fn(u64) + Sync),
 ) -> Result<Restored> {
+    let (archive, tables) = (chain.newest(), chain.tables()?);
     check_empty(parameters)?;
     let jobs = options.jobs.max(1);
     let clients = (0..jobs).map(|_| open(parameters, jobs)).collect::<Result<_>>()?;
-    let tables = rows::tables(&archive.manifest.members);
-    let mut run = Run { archive, options, clients, tables, one_transaction: jobs == 1 };
+    let mut run = Run { chain, archive, options, clients, tables, one_transaction: jobs == 1 };
     let restored = run.all(passed);
     restored.map_err(|error| {
         let hint = if run.one_transaction {
@@ -105,6 +107,8 @@ fn open(parameters: &Parameters, jobs: usize) -> Result<Client> {
 }
 
 struct Run<'run> {
+    chain: &'run DatabaseChain,
+    /// The newest of the chain: everything but rows and large objects is in each of them.
     archive: &'run DatabaseArchive,
     options: &'run Options,
     clients: Vec<Client>,
@@ -120,11 +124,11 @@ impl Run<'_> {
         self.on_first(|client| schema::before(client, &before))?;
         self.next_transaction()?;
         self.rows(passed).map_err(|error| error.during("restoring the rows"))?;
-        let (archive, options) = (self.archive, self.options);
+        let (chain, options) = (self.chain, self.options);
         if !self.one_transaction {
             self.first("restoring the large objects", &["BEGIN"])?;
         }
-        self.on_first(|client| large_objects::restore(client, archive, options))?;
+        self.on_first(|client| large_objects::restore(client, chain, options))?;
         self.sequences()?;
         self.next_transaction()?;
         restored.tables = self.compare()?;
@@ -168,9 +172,10 @@ impl Run<'_> {
     /// The rows come as any session would write them, so that names in them mean what they meant.
     fn rows(&mut self, passed: &(dyn Fn(u64) + Sync)) -> Result<()> {
         self.everywhere("SET search_path TO DEFAULT")?;
-        let archive = self.archive;
+        let chain = self.chain;
+        share(&mut self.clients, &self.tables, |_, _| false, |client, table| table.judge(client, chain))?;
         let loadings = rows::loadings(&self.tables, self.clients.len());
-        share(&mut self.clients, &loadings, |_, _| false, |client, loading| loading.run(client, archive, passed))?;
+        share(&mut self.clients, &loadings, |_, _| false, |client, loading| loading.run(client, chain, passed))?;
         self.everywhere("SET search_path = ''")
     }
 

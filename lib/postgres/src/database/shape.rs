@@ -1,0 +1,50 @@
+//! Whether the rows that an older dump has of a table mean what they meant: a digest of all that this hangs on.
+
+use super::contents::DumpTable;
+use crate::connection::from_postgres;
+use crate::keys::name_of;
+use postgres::{GenericClient, Row};
+use vb_core::Result;
+
+const STEP: &str = "reading the columns of all tables";
+
+/// Of each table a digest of all that the meaning of its stored rows hangs on: its name, which of its rows are the user's, its columns
+/// with their numbers (a column that was dropped and added again has another one, and no old values) and types, and of what
+/// those are called and made of: labels of enums, attributes of composites.
+///
+/// # Errors
+/// If the server does not answer.
+pub fn of(client: &mut impl GenericClient, tables: &[DumpTable]) -> Result<Vec<String>> {
+    let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
+    let rows = client.query(SHAPES, &[&oids]).map_err(|cause| from_postgres(STEP, cause))?;
+    let shape = |(table, row): (&DumpTable, &Row)| {
+        let columns: Option<String> = row.get(0);
+        let condition = table.condition.as_deref().unwrap_or_default();
+        name_of(format!("{}\n{condition}\n{}", table.extent.name, columns.unwrap_or_default()).as_bytes())
+    };
+    Ok(tables.iter().zip(&rows).map(shape).collect())
+}
+
+/// What users make begins at 16384 (`FirstNormalObjectId`). Before 14 there are no multiranges.
+const SHAPES: &str = "\
+    WITH RECURSIVE asked AS (SELECT oid, place FROM unnest($1::oid[]) WITH ORDINALITY AS asked (oid, place)), \
+    used AS (SELECT asked.place, a.atttypid AS oid FROM asked JOIN pg_catalog.pg_attribute a ON a.attrelid = asked.oid \
+       WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384 \
+     UNION SELECT used.place, made.oid FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid CROSS JOIN LATERAL ( \
+       SELECT t.typelem AS oid UNION ALL SELECT t.typbasetype \
+       UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r \
+         WHERE r.rngtypid = t.oid OR (to_jsonb(r) ->> 'rngmultitypid') = t.oid::text \
+       UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a \
+         WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) AS made \
+       WHERE made.oid >= 16384), \
+    line AS (SELECT asked.place, format('column %s %s %s %s %s', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated) AS words \
+       FROM asked JOIN pg_catalog.pg_attribute a ON a.attrelid = asked.oid WHERE a.attnum > 0 AND NOT a.attisdropped \
+     UNION ALL SELECT used.place, format('type %s %s %s', t.oid, n.nspname, t.typname) \
+       FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+     UNION ALL SELECT used.place, format('label %s %s %s', e.enumtypid, e.enumsortorder, e.enumlabel) \
+       FROM used JOIN pg_catalog.pg_enum e ON e.enumtypid = used.oid \
+     UNION ALL SELECT used.place, format('attribute %s %s %s %s %s', t.oid, a.attnum, a.attname, a.atttypid, a.atttypmod) \
+       FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid \
+       WHERE t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) \
+    SELECT string_agg(line.words, E'\\n' ORDER BY line.words COLLATE \"C\") \
+    FROM asked LEFT JOIN line USING (place) GROUP BY asked.place ORDER BY asked.place";
