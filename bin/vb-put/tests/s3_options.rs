@@ -73,7 +73,7 @@ fn a_lock_is_on_data_and_manifest() {
 #[test]
 fn metadata_and_tags_say_what_it_is() {
     let (place, bucket) = (Place::new().unwrap(), S3Server::seaweedfs().unwrap().create_bucket("tags").unwrap());
-    file(&place, "data", &noise(20_000_000));
+    bucket.put(common::BASE, b"{}").unwrap();
     let (mut upstream, stdin) = common::Upstream::new(&place);
     upstream.promise(&common::incremental(7));
     let child = common::spawn_with(&place, bucket.variables(), &["--set", "größe"], stdin);

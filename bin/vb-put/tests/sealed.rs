@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Upstream, ended, files, incremental, label, spawn};
+use common::{BASE, Upstream, ended, files, incremental, label, spawn};
 use serde_json::Value;
 use std::path::Path;
 use vb_core::label::Label;
@@ -30,10 +30,19 @@ fn sealed(label: Label, bytes: &[u8]) -> impl FnOnce(Upstream) {
     }
 }
 
+/// Puts the manifest of the increments' base into the store.
+fn with_base() -> Place {
+    let place = Place::new().unwrap();
+    std::fs::create_dir_all(place.path("backups/weather")).unwrap();
+    std::fs::write(place.path("backups").join(BASE), "{}").unwrap();
+    place
+}
+
+/// But for the base's.
 fn only_manifest(place: &Place) -> Manifest {
     let folder = place.path("backups");
     let names = files(&folder);
-    let name = names.iter().find(|name| name.ends_with("_metadata.json")).unwrap();
+    let name = names.iter().find(|name| name.ends_with("_metadata.json") && *name != BASE).unwrap();
     Manifest::parse(&std::fs::read(folder.join(name)).unwrap(), name).unwrap()
 }
 
@@ -43,7 +52,7 @@ fn last_line(said: &str) -> Value {
 
 #[test]
 fn the_label_becomes_the_manifest_and_the_mark() {
-    let place = Place::new().unwrap();
+    let place = with_base();
     // More than one piece, and a format that proves nothing by itself.
     let data = noise(3_000_000);
     let (code, said) = put(&place, &["--mark", "state/mark"], sealed(incremental(7), &data));
@@ -71,18 +80,18 @@ fn a_full_export_without_rows_is_a_backup() {
 
 #[test]
 fn nothing_new_is_not_stored_and_leaves_the_mark() {
-    let place = Place::new().unwrap();
+    let place = with_base();
     std::fs::write(place.path("mark"), "2026-11-20T03:15:00Z\n").unwrap();
     for bytes in [&b"just a footer"[..], &noise(2_500_000)] {
         let (code, said) = put(&place, &["--mark", "mark"], sealed(incremental(0), bytes));
         assert_eq!(code, 0, "{said}");
         let done = last_line(&said);
         assert_eq!((&done["stored"], &done["since"]), (&false.into(), &"2026-11-20T03:15:00Z".into()));
-        assert_eq!(files(&place.path("backups")), [""; 0]);
+        assert_eq!(files(&place.path("backups")), [BASE]);
         assert_eq!(std::fs::read_to_string(place.path("mark")).unwrap(), "2026-11-20T03:15:00Z\n");
     }
     assert_eq!(put(&place, &["--allow-empty"], sealed(incremental(0), b"footer")).0, 0);
-    assert_eq!(files(&place.path("backups")).len(), 2);
+    assert_eq!(files(&place.path("backups")).len(), 3);
 }
 
 #[test]

@@ -52,6 +52,9 @@ pub(crate) fn label(records: u64) -> Label {
     label
 }
 
+/// The manifest of the export on which [`incremental`] ones stand.
+pub(crate) const BASE: &str = "weather/weather_20261120_031500_metadata.json";
+
 /// What changed since an earlier export.
 pub(crate) fn incremental(records: u64) -> Label {
     let mut label = label(records);
