@@ -82,6 +82,21 @@ fn a_store_says_in_which_class_the_data_is() {
     assert_eq!(class(on_s3("vb-ls --set cool").run().unwrap()), "STANDARD_IA");
     assert_eq!(class(on_s3("vb-ls --set warm").run().unwrap()), "STANDARD");
     assert_eq!(class(run(&place, "vb-ls --set disk").unwrap()), Value::Null);
+
+    let prices = r#"{"as_of":"2026-01-01","currency":"USD","classes":[
+        {"scheme":"s3","name":"STANDARD","gb_month":1e9,"writes_1000":0,"reads_1000":0,"retrieval_gb":0,"egress_gb":0,"minimum_days":0},
+        {"scheme":"s3","name":"STANDARD_IA","gb_month":1e8,"writes_1000":0,"reads_1000":0,"retrieval_gb":0,"egress_gb":0,"minimum_days":0}]}"#;
+    fs::write(place.path("prices.json"), prices).unwrap();
+    let month = |options: &str| {
+        let listed = on_s3(&format!("vb-ls --cost --prices prices.json {options}")).run().unwrap().succeeded().unwrap();
+        let costs = lines(&listed, "cost").unwrap();
+        ["cool", "warm"]
+            .map(|set| costs.iter().find(|cost| cost["set"] == set).unwrap()["dollars_month"].as_f64().unwrap())
+    };
+    let [cool, warm] = month("");
+    assert!(warm > 0.0 && (warm / cool - 10.0).abs() < 0.01, "{warm} and {cool}");
+    let [cool, warm] = month("--class STANDARD");
+    assert!((warm / cool - 1.0).abs() < 0.01, "{warm} and {cool}");
 }
 
 #[test]

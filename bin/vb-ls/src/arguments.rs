@@ -81,7 +81,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["limit", "latest", "at", "stats", "ids"])]
     pub(crate) cost: bool,
 
-    /// The storage class to reckon with; by default VB_STORAGE_CLASS, else the provider's own default
+    /// The storage class to reckon with; by default what the store says of each backup, else VB_STORAGE_CLASS or the provider's default
     #[arg(long, value_name = "NAME", requires = "cost")]
     pub(crate) class: Option<String>,
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use vb_core::label::{Kind, Proof, Source};
 use vb_core::time::{self, Instant};
 use vb_core::{Error, Result};
-use vb_repository::Row;
+use vb_repository::Entry;
 
 /// So many bytes are handed over at once.
 const PIECE: usize = 1 << 16;
@@ -66,13 +66,13 @@ pub(crate) fn write(
     inventory: &Inventory,
     chosen: &[&Backup],
     now: Instant,
-    dollars_month: &dyn Fn(&Row) -> Option<f64>,
+    dollars_month: &dyn Fn(&Entry) -> Option<f64>,
     write: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<()> {
     let at = time::seconds(now);
     let mut piece: Vec<u8> = Vec::with_capacity(2 * PIECE);
     for backup in chosen {
-        let line = line(inventory, backup, now, &at, dollars_month(&backup.entry.row));
+        let line = line(inventory, backup, now, &at, dollars_month(&backup.entry));
         serde_json::to_writer(&mut piece, &line).map_err(|cause| Error::failure(format!("writing a line: {cause}")))?;
         piece.push(b'\n');
         if piece.len() >= PIECE {

@@ -22,7 +22,7 @@ use vb_core::manifest::Manifest;
 use vb_core::time::Instant;
 use vb_core::{Error, ErrorKind, Result, chain};
 use vb_pipe::{Command, CommonArguments, Done, Session};
-use vb_repository::{Row, words};
+use vb_repository::{Entry, words};
 
 impl Command for Arguments {
     const NAME: &'static str = "vb-ls";
@@ -88,7 +88,7 @@ impl Arguments {
             return table::print(&ids);
         }
         let tariff = if self.cost { Some(Tariff::of(self, session, inventory)?) } else { None };
-        let month = |row: &Row| tariff.as_ref().and_then(|tariff| tariff.month(row));
+        let month = |entry: &Entry| tariff.as_ref().and_then(|tariff| tariff.month(entry));
         if self.json || !std::io::stdout().is_terminal() {
             let direct = self.json && std::io::stdout().is_terminal();
             let mut write = |text: &str| if direct { table::print(text) } else { session.lines(text) };

@@ -14,12 +14,16 @@ use vb_core::manifest::Manifest;
 use vb_core::time::Instant;
 use vb_core::{Error, Result};
 use vb_pipe::Session;
-use vb_repository::{Row, words};
+use vb_repository::{Entry, Row, words};
 
-/// The prices of this run, and the class to reckon with.
+/// The prices of this run.
 pub(crate) struct Tariff {
     prices: Prices,
+    scheme: String,
+    /// The class of what will be stored, and of backups of which the store does not say theirs.
     class: Option<Class>,
+    /// Whether all is to be reckoned with that class.
+    is_asked_for: bool,
 }
 
 impl Tariff {
@@ -41,12 +45,20 @@ impl Tariff {
         if class.is_none() {
             session.warn(&format!("there are no prices for {scheme}://, so it counts as free"));
         }
-        Ok(Self { prices, class })
+        let is_asked_for = arguments.class.is_some();
+        Ok(Self { prices, scheme: scheme.to_owned(), class, is_asked_for })
+    }
+
+    /// The class of a backup: what the store says, where the prices know it.
+    fn class_of(&self, entry: &Entry) -> Option<&Class> {
+        let said = entry.storage_class.as_deref().filter(|_| !self.is_asked_for);
+        let said = said.and_then(|name| self.prices.class(&self.scheme, Some(name)).ok()?);
+        said.or(self.class.as_ref())
     }
 
     /// What a backup costs a month.
-    pub(crate) fn month(&self, row: &Row) -> Option<f64> {
-        self.class.as_ref().map(|class| cents(cost::monthly(class, amount(row))))
+    pub(crate) fn month(&self, entry: &Entry) -> Option<f64> {
+        self.class_of(entry).map(|class| cents(cost::monthly(class, amount(&entry.row))))
     }
 }
 
@@ -56,6 +68,7 @@ struct SetCost<'all> {
     month: f64,
     restore: f64,
     early: f64,
+    delay_hours: u32,
     year: Option<Forecast>,
     suggestion: Option<Suggestion<'all>>,
 }
@@ -81,16 +94,22 @@ fn set_cost<'all>(
     policy: &policy::Removal,
     now: Instant,
 ) -> Result<SetCost<'all>> {
-    let amounts: Vec<(i64, Amount)> = stats.backups.iter().map(|backup| aged(&backup.entry.row, now)).collect();
+    let priced = |backup: &&Backup| Some((tariff.class_of(&backup.entry)?, aged(&backup.entry.row, now)));
+    let amounts: Vec<(&Class, (i64, Amount))> = stats.backups.iter().filter_map(priced).collect();
+    // What has been moved to another class already needs no advice.
+    let unmoved: Vec<(i64, Amount)> =
+        amounts.iter().filter(|(of, _)| of.name == class.name).map(|(_, amount)| *amount).collect();
+    let chain = newest_chain(&stats, tariff);
     let manifests: Vec<Manifest> =
         stats.backups.iter().map(|backup| backup.entry.row.manifest()).collect::<Result<_>>()?;
     let year = forecast::year(&manifests, &mut |kept, at| policy.removes(kept, at), class, now)?;
     #[allow(clippy::cast_precision_loss)] // days
-    let early = amounts.iter().map(|(days, amount)| cost::early_removal(class, *amount, *days as f64)).sum();
+    let early = amounts.iter().map(|(class, (days, amount))| cost::early_removal(class, *amount, *days as f64)).sum();
     Ok(SetCost {
-        month: amounts.iter().map(|(_, amount)| cost::monthly(class, *amount)).sum(),
-        restore: cost::restore(class, newest_chain(&stats)),
-        suggestion: cost::suggest(&tariff.prices, class, &amounts),
+        month: amounts.iter().map(|(class, (_, amount))| cost::monthly(class, *amount)).sum(),
+        restore: chain.iter().map(|(class, amount)| cost::restore(class, *amount)).sum(),
+        delay_hours: chain.iter().map(|(class, _)| class.delay_hours).max().unwrap_or_default(),
+        suggestion: cost::suggest(&tariff.prices, class, &unmoved),
         stats,
         early,
         year,
@@ -105,14 +124,14 @@ fn amount(row: &Row) -> Amount {
     Amount::of_backup(row.size_bytes(), row.objects.len())
 }
 
-/// All that a restore of the newest backup reads.
-fn newest_chain(stats: &SetStats<'_>) -> Amount {
-    let by_id: HashMap<&str, &Row> =
-        stats.backups.iter().map(|backup| (&*backup.entry.row.id, &backup.entry.row)).collect();
-    let newest = stats.newest().map(|backup| &backup.entry.row);
-    let base = |row: &&Row| by_id.get(row.base.as_deref()?).copied();
+/// All that a restore of the newest backup reads, with the class of each.
+fn newest_chain<'all>(stats: &SetStats<'_>, tariff: &'all Tariff) -> Vec<(&'all Class, Amount)> {
+    let by_id: HashMap<&str, &Entry> =
+        stats.backups.iter().map(|backup| (&*backup.entry.row.id, &backup.entry)).collect();
+    let newest = stats.newest().map(|backup| &backup.entry);
+    let base = |entry: &&Entry| by_id.get(entry.row.base.as_deref()?).copied();
     let chain = std::iter::successors(newest, base).take(by_id.len());
-    chain.map(amount).fold(Amount::default(), Amount::plus)
+    chain.filter_map(|entry| Some((tariff.class_of(entry)?, amount(&entry.row)))).collect()
 }
 
 impl SetCost<'_> {
@@ -146,7 +165,7 @@ impl SetCost<'_> {
             "prices_as_of": tariff.prices.as_of,
             "dollars_month": cents(self.month),
             "restore_dollars": cents(self.restore),
-            "restore_delay_hours": class.delay_hours,
+            "restore_delay_hours": self.delay_hours,
             "minimum_days": class.minimum_days,
             "early_removal_dollars": cents(self.early),
             "year": year,
