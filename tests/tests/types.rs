@@ -1,5 +1,7 @@
 //! Every type of PostgreSQL, out and back: identical, or refused by name.
 
+#[path = "types/postgis.rs"]
+mod postgis;
 #[path = "types/values.rs"]
 mod values;
 
