@@ -3,6 +3,8 @@
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/vb/target
 export PATH := $(CARGO_TARGET_DIR)/release:$(PATH):$(HOME)/.cache/vb/python/bin:$(HOME)/.cache/vb/node/node_modules/.bin
+# Tests wait for servers half of their time.
+export RUST_TEST_THREADS ?= 3
 PREFIX ?= /usr/local
 CHAOS_SECONDS ?= 7200
 
