@@ -52,8 +52,8 @@ impl Sidecar {
         Ok(kept)
     }
 
-    /// Keeps what the next export needs, under the name of its SHA-256; to be called before the stream is sealed. Where the last export's file was read, all other
-    /// files are those of exports that came to nothing, or of older ones, and go.
+    /// Keeps what the next export needs, under the name of its SHA-256; to be called before the stream is sealed. Where the last
+    /// export's file was read, all other files are those of exports that came to nothing, or of older ones, and go.
     ///
     /// # Errors
     /// If it cannot be written.
