@@ -95,14 +95,11 @@ impl Looker<'_> {
     }
 
     fn at(&self, client: &mut Client, now: &Now) -> Result<Look> {
-        let moment = Moment { parameters: self.parameters, token: self.token, row_security: false };
-        let keys = if is_by_hash(&now.table) { None } else { KeyPass::of_part(client, &now.table, &moment)? };
         let whole = |keys, reason: &str| Look::Whole { reason: Some(reason.to_owned()), keys };
-        let keys = keys.map(Box::new);
-        let Some(ground) = self.ground else { return Ok(Look::Whole { reason: None, keys }) };
+        let Some(ground) = self.ground else { return Ok(Look::Whole { reason: None, keys: self.keys(client, now)? }) };
         let then = match ground.then(now) {
             Ok(then) => then,
-            Err(reason) => return Ok(whole(keys, reason)),
+            Err(reason) => return Ok(whole(self.keys(client, now)?, reason)),
         };
         if is_by_hash(&now.table) {
             return Ok(match then.row_hash == Some(self.hash(client, &now.table)?) {
@@ -118,6 +115,7 @@ impl Looker<'_> {
             }
             return Ok(Look::Nothing(Box::new(then)));
         }
+        let keys = self.keys(client, now)?;
         let (Some(pass), Some(base)) = (&keys, &then.keys) else {
             return Ok(whole(keys, "it has changed, and no key by which its rows could be told"));
         };
@@ -133,6 +131,15 @@ impl Looker<'_> {
                 Ok(whole(keys, &reason))
             }
         }
+    }
+
+    /// How to read the keys of a table that is not what it was, if it has some.
+    fn keys(&self, client: &mut Client, now: &Now) -> Result<Option<Box<KeyPass>>> {
+        if is_by_hash(&now.table) {
+            return Ok(None);
+        }
+        let moment = Moment { parameters: self.parameters, token: self.token, row_security: false };
+        Ok(KeyPass::of_part(client, &now.table, &moment)?.map(Box::new))
     }
 
     fn changed(
