@@ -26,17 +26,10 @@ impl<'backup> Files<'backup> {
             |file: &&&ParquetFile| file.stored().is_some_and(vb_postgres::stored_schema::StoredSchema::has_dump);
         let telling = all.iter().rev().find(has_dump).or(all.last()).copied();
         let telling = telling.ok_or_else(|| Error::failure("planning the restore: there is no file"))?;
-        let mut hashed: Option<Vec<HashedColumn>> = None;
-        for file in &all {
-            let Some(deletes) = file.deletes()? else { continue };
-            if hashed.as_ref().is_some_and(|known| *known != deletes.columns) {
-                return Err(Error::integrity(format!(
-                    "reading {}: its list of deletes is about another key",
-                    file.name()
-                )));
-            }
-            hashed = Some(deletes.columns);
-        }
+        let differs = |file: &ParquetFile| {
+            Error::integrity(format!("reading {}: its list of deletes is about another key", file.name()))
+        };
+        let hashed = hashed_key(all.iter().copied(), differs)?;
         Ok(Self { all, telling, hashed })
     }
 
@@ -82,6 +75,25 @@ impl<'backup> Files<'backup> {
         }
         Ok(())
     }
+}
+
+/// The key's columns as the lists of deletes of these files have them, if there is one.
+///
+/// # Errors
+/// If a list is damaged; `differs` of the first file whose list is about another key than those before it.
+pub(crate) fn hashed_key<'file>(
+    files: impl IntoIterator<Item = &'file ParquetFile>,
+    differs: impl FnOnce(&ParquetFile) -> Error,
+) -> Result<Option<Vec<HashedColumn>>> {
+    let mut hashed: Option<Vec<HashedColumn>> = None;
+    for file in files {
+        let Some(deletes) = file.deletes()? else { continue };
+        if hashed.as_ref().is_some_and(|known| *known != deletes.columns) {
+            return Err(differs(file));
+        }
+        hashed = Some(deletes.columns);
+    }
+    Ok(hashed)
 }
 
 /// What must be the same: the table, its columns with their types, its key.

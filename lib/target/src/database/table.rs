@@ -2,6 +2,7 @@
 //! what it held.
 
 use super::chain::DatabaseChain;
+use crate::files::hashed_key;
 use crate::keys::{Keyable, Keys};
 use crate::liveness::{self, Verdict};
 use crate::parquet_file::ParquetFile;
@@ -159,17 +160,11 @@ impl Table<'_> {
         let open = |part: &Part<'_>| Ok((part.step, chain.parquet(part)?));
         let files: Vec<(usize, ParquetFile)> = self.parts.iter().map(open).collect::<Result<_>>()?;
         let broken = |why: &str| Error::integrity(format!("restoring {shown}: the chain is broken: {why}"));
-        let mut hashed = None;
-        for (_, file) in &files {
-            if columns(file) != files.first().and_then(|(_, first)| columns(first)) {
-                return Err(broken("its dumps have other columns"));
-            }
-            let Some(deletes) = file.deletes()? else { continue };
-            if hashed.as_ref().is_some_and(|known| *known != deletes.columns) {
-                return Err(broken("its dumps have other keys"));
-            }
-            hashed = Some(deletes.columns);
+        let wanted = files.first().and_then(|(_, first)| columns(first));
+        if files.iter().any(|(_, file)| columns(file) != wanted) {
+            return Err(broken("its dumps have other columns"));
         }
+        let hashed = hashed_key(files.iter().map(|(_, file)| file), |_| broken("its dumps have other keys"))?;
         let hashed = hashed.ok_or_else(|| broken("its increments do not say which rows are gone"))?;
         let key: Vec<String> = hashed.iter().map(|column| column.name.clone()).collect();
         let of_step = |step| files.iter().filter(|(of, _)| *of == step).map(|(_, file)| file).collect();
