@@ -2,7 +2,7 @@
 //!
 //! Only for the order in which statements are begun: one that is not understood locks nothing here, and waits at the server.
 
-use super::phases::Placed;
+use super::phases::{Placed, added_constraint};
 use std::collections::BTreeMap;
 use vb_postgres::script::parse_name;
 use vb_postgres::stored_schema::Name;
@@ -51,10 +51,10 @@ pub(super) fn largest_first(statements: Vec<Placed>, rows: &BTreeMap<&Name, u64>
 
 fn tables_of(sql: &str) -> Vec<(Name, Hold)> {
     let mut tables = Vec::new();
-    if let Some(rest) = sql.strip_prefix("ALTER TABLE ") {
-        let own = rest.split_once("\n    ADD CONSTRAINT ").map(|(table, _)| table);
-        let referenced = rest.rsplit_once(" REFERENCES ").and_then(|(_, rest)| rest.split_once('('));
-        tables.extend(own.into_iter().chain(referenced.map(|(table, _)| table)).filter_map(name).map(alone));
+    if let Some((own, definition)) = added_constraint(sql) {
+        let referenced = definition.rsplit_once(" REFERENCES ").and_then(|(_, rest)| rest.split_once('('));
+        let both = std::iter::once(own).chain(referenced.map(|(table, _)| table));
+        tables.extend(both.filter_map(name).map(|name| (name, Hold::Alone)));
     } else if sql.starts_with("CREATE ")
         && let Some((before, _)) = sql.split_once(" USING ")
         && let Some((_, table)) = before.rsplit_once(" ON ")
@@ -62,10 +62,6 @@ fn tables_of(sql: &str) -> Vec<(Name, Hold)> {
         tables.extend(name(table).map(|name| (name, Hold::Shared)));
     }
     tables
-}
-
-fn alone(name: Name) -> (Name, Hold) {
-    (name, Hold::Alone)
 }
 
 fn name(text: &str) -> Option<Name> {

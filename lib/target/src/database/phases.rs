@@ -63,29 +63,25 @@ fn builds_an_index(statement: &str) -> bool {
     let is_index = ["CREATE INDEX ", "CREATE UNIQUE INDEX "].iter().any(|begin| statement.starts_with(begin));
     let added = added_constraint(statement);
     let is_key =
-        ["PRIMARY KEY", "UNIQUE", "EXCLUDE"].iter().any(|kind| added.is_some_and(|rest| rest.starts_with(kind)));
+        ["PRIMARY KEY", "UNIQUE", "EXCLUDE"].iter().any(|kind| added.is_some_and(|(_, rest)| rest.starts_with(kind)));
     is_index || is_key
 }
 
 fn adds_a_foreign_key(statement: &str) -> bool {
-    added_constraint(statement).is_some_and(|rest| rest.starts_with("FOREIGN KEY"))
+    added_constraint(statement).is_some_and(|(_, rest)| rest.starts_with("FOREIGN KEY"))
 }
 
-/// What follows the name in `ALTER TABLE … ADD CONSTRAINT name …`, as `pg_dump` writes it.
-fn added_constraint(statement: &str) -> Option<&str> {
-    let (_, rest) = statement.strip_prefix("ALTER TABLE ")?.split_once("\n    ADD CONSTRAINT ")?;
-    match rest.strip_prefix('"') {
-        None => rest.split_once(' ').map(|(_, rest)| rest),
-        Some(quoted) => {
-            let mut letters = quoted.char_indices().peekable();
-            while let Some((at, letter)) = letters.next() {
-                if letter == '"' && letters.next_if(|(_, next)| *next == '"').is_none() {
-                    return Some(quoted[at + 1..].trim_start());
-                }
-            }
-            None
+/// The table in `ALTER TABLE table ADD CONSTRAINT name …`, as `pg_dump` writes it, and what follows the name.
+pub(super) fn added_constraint(statement: &str) -> Option<(&str, &str)> {
+    let (table, rest) = statement.strip_prefix("ALTER TABLE ")?.split_once("\n    ADD CONSTRAINT ")?;
+    let Some(quoted) = rest.strip_prefix('"') else { return rest.split_once(' ').map(|(_, rest)| (table, rest)) };
+    let mut letters = quoted.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        if letter == '"' && letters.next_if(|(_, next)| *next == '"').is_none() {
+            return Some((table, quoted[at + 1..].trim_start()));
         }
     }
+    None
 }
 
 #[cfg(test)]
