@@ -9,12 +9,24 @@ use vb_postgres::connection::from_postgres;
 /// How often a statement is tried again that the server broke off because two waited for each other.
 const ATTEMPTS: usize = 20;
 
-/// Does every task, each on the connection that is free, the first ones first. Of two of which one keeps the other waiting only
-/// one is done at a time, and what comes after them is not held up. After the first failure nothing more is begun.
+/// Does every task, each on the connection that is free, the first ones first. After the first failure nothing more is begun.
 ///
 /// # Errors
 /// The first failure.
 pub(super) fn share<T: Sync>(
+    clients: &mut [Client],
+    tasks: &[T],
+    work: impl Fn(&mut Client, &T) -> Result<()> + Sync,
+) -> Result<()> {
+    share_apart(clients, tasks, |_, _| false, work)
+}
+
+/// The same of tasks that may keep each other waiting. Of two of which one keeps the other waiting only
+/// one is done at a time, and what comes after them is not held up.
+///
+/// # Errors
+/// The first failure.
+pub(super) fn share_apart<T: Sync>(
     clients: &mut [Client],
     tasks: &[T],
     keeps_waiting: impl Fn(&T, &T) -> bool + Sync,

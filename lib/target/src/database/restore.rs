@@ -173,9 +173,9 @@ impl Run<'_> {
     fn rows(&mut self, passed: &(dyn Fn(u64) + Sync)) -> Result<()> {
         self.everywhere("SET search_path TO DEFAULT")?;
         let chain = self.chain;
-        share(&mut self.clients, &self.tables, |_, _| false, |client, table| table.judge(client, chain))?;
+        share(&mut self.clients, &self.tables, |client, table| table.judge(client, chain))?;
         let loadings = rows::loadings(&self.tables, self.clients.len());
-        share(&mut self.clients, &loadings, |_, _| false, |client, loading| loading.run(client, chain, passed))?;
+        share(&mut self.clients, &loadings, |client, loading| loading.run(client, chain, passed))?;
         self.everywhere("SET search_path = ''")
     }
 
@@ -194,18 +194,13 @@ impl Run<'_> {
     fn compare(&mut self) -> Result<Vec<RestoredTable>> {
         let identical = Mutex::new(vec![None; self.tables.len()]);
         let tasks: Vec<(usize, &Table<'_>)> = self.tables.iter().enumerate().collect();
-        share(
-            &mut self.clients,
-            &tasks,
-            |_, _| false,
-            |client, (number, table)| {
-                let same = table.compare(client)?;
-                if let Some(place) = identical.lock().unwrap_or_else(PoisonError::into_inner).get_mut(*number) {
-                    *place = same;
-                }
-                Ok(())
-            },
-        )?;
+        share(&mut self.clients, &tasks, |client, (number, table)| {
+            let same = table.compare(client)?;
+            if let Some(place) = identical.lock().unwrap_or_else(PoisonError::into_inner).get_mut(*number) {
+                *place = same;
+            }
+            Ok(())
+        })?;
         let identical = identical.into_inner().unwrap_or_else(PoisonError::into_inner);
         let restored = |(table, identical): (&Table<'_>, Option<bool>)| RestoredTable {
             table: table.shown(),
@@ -240,11 +235,6 @@ impl Run<'_> {
             let rows = client.query(query, &[]).map_err(|cause| from_postgres("gathering statistics", cause))?;
             Ok(rows.iter().map(|row| row.get(0)).collect())
         })?;
-        share(
-            &mut self.clients,
-            &statements,
-            |_, _| false,
-            |client, statement| run(client, "gathering statistics", statement),
-        )
+        share(&mut self.clients, &statements, |client, statement| run(client, "gathering statistics", statement))
     }
 }

@@ -1,6 +1,6 @@
 //! The statements before and after the rows, as the target's server is to run them.
 
-use super::crew::{run, share};
+use super::crew::{run, share_apart};
 use super::locks::{Locking, largest_first};
 use super::phases::{Phases, Placed, placed};
 use super::restore::Options;
@@ -54,7 +54,7 @@ pub(super) fn after(clients: &mut [Client], statements: Vec<Placed>, rows: &BTre
 }
 
 fn side_by_side(clients: &mut [Client], statements: &[Locking]) -> Result<()> {
-    share(clients, statements, Locking::keeps_waiting, |client, locking| place(client, &locking.statement))
+    share_apart(clients, statements, Locking::keeps_waiting, |client, locking| place(client, &locking.statement))
 }
 
 fn in_order(clients: &mut [Client], statements: &[Placed]) -> Result<()> {
