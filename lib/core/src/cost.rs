@@ -116,13 +116,16 @@ impl Prices {
     pub fn class(&self, scheme: &str, name: Option<&str>) -> Result<Option<&Class>> {
         let mut classes = self.classes.iter().filter(|class| class.scheme == scheme);
         let Some(name) = name else { return Ok(classes.next()) };
-        let known: Vec<&str> = classes.clone().map(|class| class.name.as_str()).collect();
-        let found = classes.find(|class| class.name.eq_ignore_ascii_case(name));
-        if found.is_none() && !known.is_empty() {
-            return Err(Error::usage(format!("the prices know no class {name:?} of {scheme}://"))
-                .with_hint(format!("Use one of {}, or add it to a file for --prices.", known.join(", "))));
+        let all = classes.clone();
+        if let Some(found) = classes.find(|class| class.name.eq_ignore_ascii_case(name)) {
+            return Ok(Some(found));
         }
-        Ok(found)
+        let known: Vec<&str> = all.map(|class| class.name.as_str()).collect();
+        if known.is_empty() {
+            return Ok(None);
+        }
+        Err(Error::usage(format!("the prices know no class {name:?} of {scheme}://"))
+            .with_hint(format!("Use one of {}, or add it to a file for --prices.", known.join(", "))))
     }
 }
 
