@@ -64,6 +64,7 @@ impl Part {
         Err(Error::usage("options that choose rows are for tables, not for a whole database")
             .with_hint("Leave them out, or export the table with vb-export table."))
     }
+
     /// Where a dump of a chain leaves what the next one needs: beside the file that says where it ended.
     fn beside(&self, as_parquet: bool) -> Result<Option<Sidecar>> {
         let refuse = |message: &str, hint: &str| Err(Error::usage(message).with_hint(hint));
