@@ -1,10 +1,16 @@
 //! The request that makes an object visible: tried again, and not taken for a failure where only its answer was lost.
 
 use crate::retries::with_retries;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use vb_core::key::Key;
-use vb_core::{ErrorKind, Result};
+use vb_core::{Error, ErrorKind, Result};
 use vb_store::{RetryPolicy, Store, Stored, Warn, find_own};
+
+/// When to look for an object whose commit failed without a clear answer. A server may still be at work for a client that
+/// is gone: fake-gcs-server forgets the upload first and shows the object some hundred milliseconds later.
+const LOOKS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// How patiently to commit, and what to believe.
 pub struct Commit<'store> {
@@ -34,9 +40,52 @@ impl Commit<'_> {
         }));
         let Err(error) = result else { return Ok(sent) };
         let may_be_ours = answer_lost || self.unclear.contains(&error.kind());
-        if may_be_ours && find_own(store, key, sent).is_ok_and(|own| own.is_some()) {
-            return Ok(sent);
+        if may_be_ours {
+            unless_it_came(error, || Ok(find_own(store, key, sent)?.is_some())).map(|()| sent)
+        } else {
+            Err(error)
         }
-        Err(error)
+    }
+}
+
+/// The error of a commit, unless the object that was sent is there by now, or soon. `look` tells whether it is.
+///
+/// # Errors
+/// That error, if the object does not come, another is in its place, or a look fails.
+pub fn unless_it_came(error: Error, mut look: impl FnMut() -> Result<bool>) -> Result<()> {
+    // Where something stands under the key, waiting changes nothing.
+    let looks = if error.kind() == ErrorKind::Conflict { &LOOKS[..1] } else { &LOOKS[..] };
+    for pause in looks {
+        std::thread::sleep(*pause);
+        match look() {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(_) => break,
+        }
+    }
+    Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of an error when the looks go like this, and how many of them there were.
+    fn settled(error: Error, looks: &[Option<bool>]) -> (bool, usize) {
+        let mut count = 0;
+        let result = unless_it_came(error, || {
+            count += 1;
+            looks[count - 1].ok_or_else(|| Error::unavailable("looking for a: no answer"))
+        });
+        (result.is_ok(), count)
+    }
+
+    #[test]
+    fn an_object_that_comes_late_is_ours_and_one_that_does_not_come_is_an_error() {
+        let lost = || Error::unavailable("committing a: the connection was closed");
+        assert_eq!(settled(lost(), &[Some(false), Some(true)]), (true, 2));
+        assert_eq!(settled(lost(), &[Some(false), None]), (false, 2));
+        assert_eq!(settled(lost(), &[Some(false); 4]), (false, 4));
+        assert_eq!(settled(Error::conflict("storing a: it exists already"), &[Some(false)]), (false, 1));
     }
 }

@@ -122,10 +122,9 @@ impl Place {
     }
 
     /// Whether the object holds what was sent: for when the answer to a commit was lost.
-    pub(crate) async fn holds(&self, key: &Key, sent: &Sent) -> bool {
+    pub(crate) async fn holds(&self, key: &Key, sent: &Sent) -> Result<bool> {
         let step = format!("looking for {key}");
-        let found = self.find(&step, key).await.ok().flatten();
-        found.is_some_and(|found| found.must_be(&step, sent).is_ok())
+        Ok(self.find(&step, key).await?.is_some_and(|found| found.must_be(&step, sent).is_ok()))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
-use vb_http::{Gathering, memory_of, with_retries};
+use vb_http::{Gathering, memory_of, unless_it_came, with_retries};
 use vb_store::{Facts, OnOpen, OpenUpload, Store, Stored, Upload};
 
 pub(crate) struct GcsUpload {
@@ -123,7 +123,13 @@ impl GcsUpload {
             ErrorKind::Conflict => answer_lost,
             _ => false,
         };
-        if may_be_ours && self.store.wait(self.store.place.holds(&self.key, sent)) { Ok(()) } else { Err(error) }
+        if !may_be_ours {
+            return Err(error);
+        }
+        // An ended upload whose end may have been our own commit is no clear refusal.
+        let unclear = answer_lost && error.kind() == ErrorKind::Failure;
+        let error = if unclear { Error::unavailable(error.to_string()) } else { error };
+        unless_it_came(error, || self.store.wait(self.store.place.holds(&self.key, sent)))
     }
 
     /// Frees what the server holds.
