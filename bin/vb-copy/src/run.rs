@@ -111,7 +111,7 @@ impl<'run> Run<'run> {
         });
         self.session.event("copy", &fields)?;
         let verb = if self.dry_run { "would copy" } else { "copied" };
-        self.session.tell(&format!("{verb} {} ({})", manifest.id, words::bytes(manifest.size_bytes())));
+        self.session.tell(format_args!("{verb} {} ({})", manifest.id, words::bytes(manifest.size_bytes())));
         Ok(())
     }
 
@@ -124,7 +124,7 @@ impl<'run> Run<'run> {
             "message": error.to_string(),
         });
         self.session.event("failed", &fields)?;
-        self.session.tell(&error.to_string());
+        self.session.tell(&error);
         self.failed.push((id.to_owned(), error));
         Ok(())
     }

@@ -116,7 +116,7 @@ impl Dump<'_> {
 /// Why a dump that was asked to be incremental is full.
 fn tell(session: &Session, reason: Option<&str>) {
     if let Some(reason) = reason {
-        session.tell(&format!("a full dump: {reason}"));
+        session.tell(format_args!("a full dump: {reason}"));
     }
 }
 

@@ -98,7 +98,7 @@ fn tell(session: &Session, plan: &Plan) {
         session.warn(warning);
     }
     if let Some(reason) = &plan.reason {
-        session.tell(&format!("a full export: {reason}"));
+        session.tell(format_args!("a full export: {reason}"));
     }
     for piece in &plan.pieces {
         session.explain(&format!("COPY {}", piece.copy));

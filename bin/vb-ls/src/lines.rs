@@ -1,21 +1,13 @@
-//! The status lines of backups, rendered many at a time: a hundred thousand of them are no reason to wait.
+//! The status line of a backup.
 
 use crate::inventory::{Backup, Inventory};
 use serde::Serialize;
 use vb_core::label::{Kind, Proof, Source};
 use vb_core::time::{self, Instant};
-use vb_core::{Error, Result};
-use vb_repository::Entry;
-
-/// So many bytes are handed over at once.
-const PIECE: usize = 1 << 16;
 
 /// What `null` and empty are left out of where a field is new, so that lines stay short.
 #[derive(Serialize)]
-struct Line<'all> {
-    command: &'static str,
-    event: &'static str,
-    at: &'all str,
+pub(crate) struct Line<'all> {
     id: &'all str,
     set: &'all str,
     kind: Kind,
@@ -58,36 +50,10 @@ struct Object<'all> {
     crc32: Option<&'all str>,
 }
 
-/// Renders a line for each backup and hands them to `write` in pieces.
-///
-/// # Errors
-/// Those of `write`.
-pub(crate) fn write(
-    inventory: &Inventory,
-    chosen: &[&Backup],
-    now: Instant,
-    dollars_month: &dyn Fn(&Entry) -> Option<f64>,
-    write: &mut dyn FnMut(&str) -> Result<()>,
-) -> Result<()> {
-    let at = time::seconds(now);
-    let mut piece: Vec<u8> = Vec::with_capacity(2 * PIECE);
-    for backup in chosen {
-        let line = line(inventory, backup, now, &at, dollars_month(&backup.entry));
-        serde_json::to_writer(&mut piece, &line).map_err(|cause| Error::failure(format!("writing a line: {cause}")))?;
-        piece.push(b'\n');
-        if piece.len() >= PIECE {
-            write(&String::from_utf8_lossy(&piece))?;
-            piece.clear();
-        }
-    }
-    if piece.is_empty() { Ok(()) } else { write(&String::from_utf8_lossy(&piece)) }
-}
-
-fn line<'all>(
+pub(crate) fn line<'all>(
     inventory: &'all Inventory,
     backup: &'all Backup,
     now: Instant,
-    at: &'all str,
     dollars_month: Option<f64>,
 ) -> Line<'all> {
     let (entry, row) = (&backup.entry, &backup.entry.row);
@@ -100,9 +66,6 @@ fn line<'all>(
         crc32: object.crc32.as_deref(),
     });
     Line {
-        command: "vb-ls",
-        event: "backup",
-        at,
         id: &row.id,
         set: &row.set,
         kind: row.kind,

@@ -90,9 +90,13 @@ impl Arguments {
         let tariff = if self.cost { Some(Tariff::of(self, session, inventory)?) } else { None };
         let month = |entry: &Entry| tariff.as_ref().and_then(|tariff| tariff.month(entry));
         if self.json || !std::io::stdout().is_terminal() {
+            let lines = chosen.iter().map(|backup| lines::line(inventory, backup, now, month(&backup.entry)));
             let direct = self.json && std::io::stdout().is_terminal();
-            let mut write = |text: &str| if direct { table::print(text) } else { session.lines(text) };
-            lines::write(inventory, chosen, now, &month, &mut write)?;
+            if direct {
+                session.render_events("backup", lines, &mut table::print)?;
+            } else {
+                session.events("backup", lines)?;
+            }
         }
         match &tariff {
             Some(tariff) => {

@@ -9,7 +9,7 @@ use vb_core::retention::Backup;
 use vb_core::{Error, Result};
 use vb_pipe::Session;
 use vb_pipe::digest::Digest;
-use vb_repository::{Cache, Entry, catalogue};
+use vb_repository::{Cache, catalogue};
 use vb_store::Store;
 
 /// What a store has.
@@ -35,8 +35,7 @@ impl Known {
                 .with_hint("Restore or delete what the warnings name, then run it again."));
         }
         let strangers = catalogue.strangers();
-        let backup = |entry: Entry| Ok(Backup::new(&entry.row.manifest()?, &entry.facts));
-        let backups = catalogue.entries.into_iter().map(backup).collect::<Result<_>>()?;
+        let backups = catalogue.entries.into_iter().map(Backup::from).collect();
         Ok(Self { backups, strangers })
     }
 }

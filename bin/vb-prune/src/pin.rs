@@ -50,7 +50,7 @@ fn each(
         let changes = change(&manifest)?;
         changed += usize::from(changes);
         session.event(event, &json!({ "id": id, "changed": changes, "dry_run": dry_run }))?;
-        session.tell(&format!("{id} {}", if changes { event.to_owned() } else { format!("was {event} already") }));
+        session.tell(format_args!("{id} {}", if changes { event.to_owned() } else { format!("was {event} already") }));
     }
     let fields = json!({ "store": store.describe(), event: ids.len(), "changed": changed, "dry_run": dry_run });
     let verb = if dry_run { format!("would have {event}") } else { event.to_owned() };

@@ -2,10 +2,12 @@
 
 use crate::inventory::Known;
 use crate::words::count;
+use serde::Serialize;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Display};
 use std::sync::Arc;
-use vb_core::retention::{Backup, Verdict};
+use vb_core::retention::{Backup, Reason, Verdict};
 use vb_core::{Error, ErrorKind, Result, time};
 use vb_pipe::{Done, Session, cleanup};
 use vb_repository::removal::{self, Removal};
@@ -21,6 +23,23 @@ pub(crate) struct Totals {
     freed_bytes: u64,
     /// What the store refused, and why.
     failed: Vec<String>,
+}
+
+/// The status line of a backup that stays.
+#[derive(Serialize)]
+struct Kept<'all> {
+    id: &'all str,
+    reasons: &'all [Reason<'all>],
+    created_at: String,
+    size_bytes: u64,
+    dry_run: bool,
+}
+
+impl<'all> Kept<'all> {
+    fn of(Verdict { backup, reasons, .. }: &'all Verdict, dry_run: bool) -> Self {
+        let (created_at, size_bytes) = (time::seconds(backup.created_at), backup.size_bytes);
+        Self { id: &backup.id, reasons, created_at, size_bytes, dry_run }
+    }
 }
 
 /// One run: decisions are made, now they are carried out.
@@ -56,17 +75,11 @@ impl<'run> Run<'run> {
 
     /// A status line and a sentence for each backup that stays.
     fn report_kept(&mut self, verdicts: &[Verdict]) -> Result<()> {
-        for Verdict { backup, reasons, .. } in verdicts.iter().filter(|verdict| verdict.keeps) {
-            self.totals.kept += 1;
-            let fields = json!({
-                "id": backup.id,
-                "reasons": reasons,
-                "created_at": time::seconds(backup.created_at),
-                "size_bytes": backup.size_bytes,
-                "dry_run": self.dry_run,
-            });
-            self.session.event("keep", &fields)?;
-            self.session.tell(&format!("keep {} ({})", backup.id, sentence(reasons)));
+        let stays = || verdicts.iter().filter(|verdict| verdict.keeps);
+        self.totals.kept = stays().count();
+        self.session.events("keep", stays().map(|verdict| Kept::of(verdict, self.dry_run)))?;
+        for Verdict { backup, reasons, .. } in stays() {
+            self.session.tell(format_args!("keep {} ({})", backup.id, sentence(reasons)));
         }
         Ok(())
     }
@@ -91,7 +104,8 @@ impl<'run> Run<'run> {
                 let fields = json!({ "id": id, "reasons": reasons, "size_bytes": size_bytes, "dry_run": self.dry_run });
                 self.session.event("remove", &fields)?;
                 let verb = if self.dry_run { "would remove" } else { "removed" };
-                self.session.tell(&format!("{verb} {id}, {} ({})", words::bytes(size_bytes), sentence(reasons)));
+                let size = words::bytes(size_bytes);
+                self.session.tell(format_args!("{verb} {id}, {size} ({})", sentence(reasons)));
             }
         }
         Ok(())
@@ -148,6 +162,12 @@ impl<'run> Run<'run> {
     }
 }
 
-fn sentence(reasons: &[impl ToString]) -> String {
-    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// With commas between them.
+fn sentence(reasons: &[Reason]) -> impl Display {
+    fmt::from_fn(|to| {
+        reasons.iter().enumerate().try_for_each(|(number, reason)| {
+            let comma = if number > 0 { ", " } else { "" };
+            write!(to, "{comma}{reason}")
+        })
+    })
 }

@@ -47,7 +47,7 @@ impl Run<'_> {
         });
         self.session.event("swept", &fields)?;
         let verb = if self.dry_run { "would sweep" } else { "swept" };
-        self.session.tell(&format!("{verb} the {what} {key} ({})", words::bytes(size_bytes)));
+        self.session.tell(format_args!("{verb} the {what} {key} ({})", words::bytes(size_bytes)));
         Ok(())
     }
 }

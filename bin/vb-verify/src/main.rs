@@ -128,7 +128,7 @@ impl<'run> Run<'run> {
     fn say(&mut self, entry: &Entry) -> Result<()> {
         let fields = json!({ "id": entry.row.id, "level": self.arguments.level, "size_bytes": entry.row.size_bytes(), "dry_run": true });
         self.counts.size_bytes += entry.row.size_bytes();
-        self.session.tell(&format!("would verify {} up to level {}", entry.row.id, self.arguments.level.number()));
+        self.session.tell(format_args!("would verify {} up to level {}", entry.row.id, self.arguments.level.number()));
         self.session.event("verification", &fields)
     }
 
@@ -197,7 +197,7 @@ impl<'run> Run<'run> {
         self.reached.insert(&entry.row.id, found.level);
         self.counts.verified += 1;
         self.counts.size_bytes += entry.row.size_bytes();
-        self.session.tell(&format!("{} is good up to level {}", entry.row.id, found.level.number()));
+        self.session.tell(format_args!("{} is good up to level {}", entry.row.id, found.level.number()));
         self.session.event("verification", &fields)
     }
 

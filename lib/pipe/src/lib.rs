@@ -10,6 +10,7 @@ pub mod command;
 pub mod digest;
 mod dotenv;
 pub mod input;
+mod many;
 pub mod output;
 mod progress;
 pub mod record;

@@ -112,7 +112,7 @@ impl Session {
     ///
     /// # Errors
     /// If standard output or the status file takes no more.
-    pub fn lines(&self, lines: &str) -> Result<()> {
+    pub(crate) fn lines(&self, lines: &str) -> Result<()> {
         self.0.status.write_text(lines)
     }
 
@@ -133,9 +133,9 @@ impl Session {
     }
 
     /// A line for a person at a terminal, in the place of a status line.
-    pub fn tell(&self, words: &str) {
+    pub fn tell(&self, words: impl std::fmt::Display) {
         if self.0.status.wants_sentences() {
-            speech::line(self.0.command, words);
+            speech::line(self.0.command, &words.to_string());
         }
     }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use vb_core::fact::{Fact, Health, Level};
 use vb_core::key::Key;
+use vb_core::retention::Backup;
 use vb_core::time::Instant;
 use vb_core::{Error, ErrorKind, Result, naming};
 use vb_store::{ObjectInfo, Store};
@@ -40,6 +41,28 @@ impl Entry {
             _ => None,
         });
         times.max()
+    }
+}
+
+/// What retention judges of it.
+impl From<Entry> for Backup {
+    fn from(entry: Entry) -> Self {
+        let Health { level, damaged, pinned } = entry.health();
+        let row = entry.row;
+        Self {
+            size_bytes: row.size_bytes(),
+            id: row.id.into(),
+            set: row.set.as_ref().to_owned(),
+            kind: row.kind,
+            base: row.base.map(String::from),
+            created_at: row.created_at,
+            since: row.since,
+            until: row.until,
+            tags: row.tags.to_vec(),
+            level,
+            damaged,
+            pinned,
+        }
     }
 }
 

@@ -90,6 +90,11 @@ pub(super) fn sync(folder: &OwnedFd) -> Result<(), Errno> {
     }
 }
 
+/// The file's bytes.
+pub(super) fn length(found: &Stat) -> u64 {
+    u64::try_from(found.st_size).unwrap_or_default()
+}
+
 /// When the file was last written.
 pub(super) fn modified_at(found: &Stat) -> Instant {
     let nanoseconds = u32::try_from(found.st_mtime_nsec).unwrap_or_default();

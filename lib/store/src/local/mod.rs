@@ -5,10 +5,10 @@ mod staged;
 mod walk;
 
 use crate::{Facts, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
-use folder::{Root, modified_at, step_error};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use folder::{Root, length, modified_at, step_error};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use staged::{Staged, Staging};
+use staged::{Staged, Staging, is_temporary};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use vb_core::key::Key;
 use vb_core::parts::{MEBIBYTE, PartLimits};
 use vb_core::{Error, Result};
-use walk::Found;
+use walk::{Found, Walk};
 
 /// Keys are paths below the root folder, which is made by the first write.
 ///
@@ -42,8 +42,8 @@ impl LocalStore {
         Self { staging: Staging::Named, ..Self::new(root) }
     }
 
-    /// The object's file, or `None`.
-    fn open(&self, key: &Key, step: &str) -> Result<Option<File>> {
+    /// The object's file and what the system knows of it, or `None`.
+    fn open(&self, key: &Key, step: &str) -> Result<Option<(File, Stat)>> {
         let Some(folder) = self.root.folder_of(key, false).map_err(|cause| step_error(step, key, cause))? else {
             return Ok(None);
         };
@@ -55,16 +55,19 @@ impl LocalStore {
         };
         let found = rustix::fs::fstat(&file).map_err(|cause| step_error(step, key, cause))?;
         let regular = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
-        Ok((regular && !staged::is_temporary(key.file_name())).then(|| File::from(file)))
+        Ok((regular && !is_temporary(key.file_name())).then(|| (File::from(file), found)))
     }
 
-    fn open_existing(&self, key: &Key) -> Result<File> {
-        let file = self.open(key, "reading")?;
-        file.ok_or_else(|| Error::not_found(format!("reading {key}: no such object in {}", self.describe())))
+    /// The object's file and its length.
+    fn open_existing(&self, key: &Key) -> Result<(File, u64)> {
+        match self.open(key, "reading")? {
+            Some((file, found)) => Ok((file, length(&found))),
+            None => Err(Error::not_found(format!("reading {key}: no such object in {}", self.describe()))),
+        }
     }
 
     fn refuse_existing(&self, key: &Key) -> Result<()> {
-        if staged::is_temporary(key.file_name()) {
+        if is_temporary(key.file_name()) {
             return Err(Error::usage(format!("storing {key}: such names are kept for temporary files")));
         }
         match self.head(key)? {
@@ -72,6 +75,13 @@ impl LocalStore {
             None => Ok(()),
         }
     }
+}
+
+/// The bytes of an object; an object is never changed, so that its length can be asked for before.
+fn read_at(file: &File, key: &Key, range: Range<u64>) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, range.start).map_err(|cause| Error::io(format!("reading {key}"), cause))?;
+    Ok(bytes)
 }
 
 impl Store for LocalStore {
@@ -99,10 +109,8 @@ impl Store for LocalStore {
     }
 
     fn head(&self, key: &Key) -> Result<Option<ObjectInfo>> {
-        let Some(file) = self.open(key, "looking for")? else { return Ok(None) };
-        let found = rustix::fs::fstat(&file).map_err(|cause| step_error("looking for", key, cause))?;
-        let modified_at = modified_at(&found);
-        let size_bytes = u64::try_from(found.st_size).unwrap_or_default();
+        let Some((_, found)) = self.open(key, "looking for")? else { return Ok(None) };
+        let (size_bytes, modified_at) = (length(&found), modified_at(&found));
         Ok(Some(ObjectInfo { key: key.clone(), size_bytes, modified_at, crc32: None, storage_class: None }))
     }
 
@@ -110,32 +118,27 @@ impl Store for LocalStore {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let file = self.open_existing(key)?;
-        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-        let size_bytes = file.metadata().map_err(|cause| Error::io(format!("reading {key}"), cause))?.len();
+        let (file, size_bytes) = self.open_existing(key)?;
         if size_bytes < range.end {
             let message = format!("reading {key}: it ends at byte {size_bytes}, before byte {}", range.end);
             return Err(Error::integrity(message));
         }
-        let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, range.start).map_err(|cause| Error::io(format!("reading {key}"), cause))?;
-        Ok(bytes)
+        read_at(&file, key, range)
     }
 
     fn read_small(&self, key: &Key, most_bytes: u64) -> Result<Vec<u8>> {
-        let file = self.open_existing(key)?;
-        let size_bytes = file.metadata().map_err(|cause| Error::io(format!("reading {key}"), cause))?.len();
+        let (file, size_bytes) = self.open_existing(key)?;
         if size_bytes > most_bytes {
             return Err(Error::integrity(format!("reading {key}: it is longer than {most_bytes} bytes")));
         }
-        self.read(key, 0..size_bytes)
+        read_at(&file, key, 0..size_bytes)
     }
 
     fn list(&self, prefix: &str, each: &mut dyn FnMut(ObjectInfo) -> Result<()>) -> Result<()> {
-        walk::walk(&self.root, prefix, &mut |found| match found {
-            Found::Object(object) => each(object),
-            Found::Temporary(_) => Ok(()),
-        })
+        let mut each = |Found { key, size_bytes, modified_at }| {
+            each(ObjectInfo { key, size_bytes, modified_at, crc32: None, storage_class: None })
+        };
+        Walk { prefix, wants: |name| !is_temporary(name), each: &mut each }.run(&self.root)
     }
 
     fn delete(&self, key: &Key) -> Result<()> {
@@ -152,17 +155,16 @@ impl Store for LocalStore {
 
     fn open_uploads(&self, prefix: &str) -> Result<Vec<OpenUpload>> {
         let mut uploads = Vec::new();
-        walk::walk(&self.root, prefix, &mut |found| {
-            if let Found::Temporary(upload) = found {
-                uploads.push(upload);
-            }
+        let mut each = |Found { key, modified_at, .. }| {
+            uploads.push(OpenUpload { key, id: String::new(), begun_at: modified_at });
             Ok(())
-        })?;
+        };
+        Walk { prefix, wants: is_temporary, each: &mut each }.run(&self.root)?;
         Ok(uploads)
     }
 
     fn abort_upload(&self, upload: &OpenUpload) -> Result<()> {
-        if staged::is_temporary(upload.key.file_name()) {
+        if is_temporary(upload.key.file_name()) {
             return self.delete(&upload.key);
         }
         Err(Error::usage(format!("aborting {}: it is no temporary file of a local store", upload.key)))
