@@ -21,6 +21,8 @@ pub enum Fault {
     LoseAnswer,
     /// The answer breaks off in its middle.
     CutAnswer,
+    /// The answer lacks its last byte.
+    CutLastByte,
     /// The answer stops in its middle, and the connection stays open.
     StallAnswer,
     /// One bit of the body is flipped on its way to the server.
@@ -161,6 +163,7 @@ fn give_back(
     match fault {
         Some(Fault::LoseAnswer) => return Ok(()),
         Some(Fault::CutAnswer) => answer.truncate(middle),
+        Some(Fault::CutLastByte) => drop(answer.pop()),
         Some(Fault::StallAnswer) => {
             client.write_all(&answer[..middle])?;
             return hold(client, shared);

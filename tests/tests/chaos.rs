@@ -27,12 +27,13 @@ const LENGTH: usize = 18_000_000;
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// What breaks a request, some of them more often than others.
-const FAULTS: [Fault; 10] = [
+const FAULTS: [Fault; 11] = [
     Fault::Reset,
     Fault::Reset,
     Fault::LoseAnswer,
     Fault::LoseAnswer,
     Fault::CutAnswer,
+    Fault::CutLastByte,
     Fault::FlipUp,
     Fault::Answer(500, "", ""),
     Fault::Answer(503, "", ""),

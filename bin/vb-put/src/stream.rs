@@ -75,6 +75,7 @@ impl Stream {
     fn read(&mut self) -> Result<Chunk> {
         let chunk = self.reader.read(&mut self.input);
         let chunk = chunk.map_err(|cause| Error::io(format!("reading {}", self.input.name()), cause))?;
+        let chunk = chunk.with_digest(self.input.digest().clone());
         if let Some(prover) = &mut self.prover {
             prover.update(&chunk);
         }

@@ -98,6 +98,12 @@ impl Input {
         self.digest.bytes()
     }
 
+    /// Count and SHA-256 of what was read so far.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
     /// What the stage before says that it writes, if it is one of ours. To be asked after the first read, not earlier.
     ///
     /// # Errors

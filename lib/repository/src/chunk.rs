@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
+use vb_pipe::digest::Digest;
 
 /// The length of a full piece: as much as a pipe's buffer holds.
 pub const CHUNK_BYTES: usize = 1 << 20;
@@ -16,15 +17,28 @@ const MOST: usize = 8;
 pub struct Chunk {
     bytes: Arc<Vec<u8>>,
     range: Range<usize>,
+    so_far: Option<Digest>,
 }
 
 impl Chunk {
+    /// The same, with what whoever reads the stream knows anyway: the digest of everything up to the end of this piece.
+    #[must_use]
+    pub fn with_digest(self, so_far: Digest) -> Self {
+        Self { so_far: Some(so_far), ..self }
+    }
+
+    /// The digest of the stream up to the end of this piece, where it is known.
+    pub(crate) fn digest(&self) -> Option<&Digest> {
+        self.so_far.as_ref()
+    }
+
     /// The bytes before and from this index on.
     #[must_use]
     pub fn split_at(&self, index: usize) -> (Self, Self) {
         let middle = self.range.start + index.min(self.range.len());
-        let part = |range| Self { bytes: Arc::clone(&self.bytes), range };
-        (part(self.range.start..middle), part(middle..self.range.end))
+        let part = |range, so_far| Self { bytes: Arc::clone(&self.bytes), range, so_far };
+        let before = if middle == self.range.end { self.so_far.clone() } else { None };
+        (part(self.range.start..middle, before), part(middle..self.range.end, self.so_far.clone()))
     }
 }
 
@@ -39,7 +53,7 @@ impl std::ops::Deref for Chunk {
 impl From<Vec<u8>> for Chunk {
     fn from(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
-        Self { bytes: Arc::new(bytes), range }
+        Self { bytes: Arc::new(bytes), range, so_far: None }
     }
 }
 
@@ -69,7 +83,7 @@ impl ChunkReader {
                 }
             }
         }
-        Ok(Chunk { bytes: Arc::clone(buffer), range: 0..count })
+        Ok(Chunk { bytes: Arc::clone(buffer), range: 0..count, so_far: None })
     }
 
     fn buffer(&mut self) -> &mut Arc<Vec<u8>> {

@@ -127,6 +127,8 @@ pub(crate) const ROWS: &[Row] = &[
     get("503 to every read", at(ReadData, status(503)), Always, 8),
     get("an answer is cut off", at(ReadData, Fault::CutAnswer), Once, 0),
     get("every answer is cut off", at(ReadData, Fault::CutAnswer), Always, 8),
+    get("the last byte of an answer is missing", at(ReadData, Fault::CutLastByte), Once, 0),
+    get("the last byte of every answer is missing", at(ReadData, Fault::CutLastByte), Always, 8),
     get("an answer stalls in its middle", at(ReadData, Fault::StallAnswer), Once, 0),
     get("a bit flips on its way down", at(ReadData, Fault::FlipDown), Once, 6),
     get("a manifest is cut off on its way down", at(ReadManifest, Fault::CutAnswer), Once, 0),
