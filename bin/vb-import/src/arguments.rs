@@ -44,8 +44,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COLUMN", requires = "range")]
     by: Option<String>,
 
-    /// Processes of the server that build an index of a table that is made, by default as many as it is set to; of a whole database,
-    /// connections
+    /// Connections that fill a table that is made, and processes of the server that build an index of it; of a whole database, connections
+    ///
+    /// By default one, and as many processes as the server is set to.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
 

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use std::process::ExitCode;
 use vb_core::label::{Kind, Label};
 use vb_core::{Error, ErrorKind, time};
-use vb_pipe::{Command, CommonArguments, Done, Session, cleanup};
+use vb_pipe::cleanup::{self, Undo};
+use vb_pipe::{Command, CommonArguments, Done, Session};
 use vb_postgres::connection::Parameters;
-use vb_target::{Backup, Identity, LeftOut, Plan, Request, Restore, Restored};
+use vb_target::{Backup, Identity, LeftOut, Plan, Request, Restore, Restored, apart};
 
 fn main() -> ExitCode {
     vb_pipe::main::<Arguments>()
@@ -58,6 +59,8 @@ impl Command for Arguments {
                 session.done(&fields, format!("would restore up to {records_read} records into {}", plan.table))?
             );
         }
+        sweep(session, &parameters);
+        let undo = restore.apart().map(|apart| cleanup::on_failure(move || drop(apart.remove())));
         let progress = session.progress("sent");
         let loaded = restore.run(&|bytes| progress.add(bytes))?;
         drop(progress);
@@ -72,6 +75,7 @@ impl Command for Arguments {
         {
             let _commit = cleanup::uninterrupted();
             loaded.commit()?;
+            undo.into_iter().for_each(Undo::disarm);
         }
         fields["records_restored"] = records.into();
         fields["records_deleted"] = deleted.into();
@@ -82,6 +86,16 @@ impl Command for Arguments {
         judge(session, &plan, &mut fields, &left_out)?;
         let identical = if identity == Identity::Identical { "; identical" } else { "" };
         Ok(session.done(&fields, format!("{}{identical}", sentence(&plan, records, deleted, names.len())))?)
+    }
+}
+
+/// What a killed run with several connections has left is in nobody's way, so that it may stay for a better day.
+fn sweep(session: &Session, parameters: &Parameters) {
+    match apart::sweep(parameters) {
+        Ok(schemas) => schemas.iter().for_each(|schema| {
+            session.warn(&format!("dropped the schema {schema}, which a killed restore had left"));
+        }),
+        Err(error) => session.warn(&error.to_string()),
     }
 }
 
@@ -151,6 +165,7 @@ fn fields(request: &Request, plan: &Plan, label: Option<&Label>, size_bytes: u64
         "mode": plan.mode.name(),
         "created": plan.created,
         "schema": plan.schema,
+        "connections": plan.connections,
         "kind": label.map(|label| label.kind),
         "records_restored": null,
         "records_read": null,

@@ -5,7 +5,7 @@ use crate::errors::{not_sent, refused};
 use crate::files::Files;
 use crate::liveness::{Verdict, for_buckets};
 use crate::plan::Plan;
-use crate::rows::{self, Sending};
+use crate::rows::{self, Groups, Sending};
 use postgres::Client;
 use postgres::error::SqlState;
 use std::fs::File;
@@ -25,7 +25,8 @@ pub(crate) fn delete(client: &mut Client, plan: &Plan, files: &Files<'_>, verdic
             for ((file, load), verdict) in files.all.iter().zip(loads).zip(verdicts) {
                 if verdict.gone.count() > 0 {
                     let wanted = |row: u64| verdict.gone.has(row);
-                    let sending = Sending { table: &plan.table, file, load, wanted: Some(&wanted) };
+                    let groups = &Groups::default();
+                    let sending = Sending { table: &plan.table, file, load, groups, wanted: Some(&wanted) };
                     rows::send(client, &sending, &|_| {})?;
                 }
             }

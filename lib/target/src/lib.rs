@@ -5,6 +5,7 @@
 //! sent that are there in the end.
 #![forbid(unsafe_code)]
 
+pub mod apart;
 pub mod archive;
 pub mod backup;
 mod catalog;
@@ -35,6 +36,7 @@ mod sequences;
 mod unpacking;
 pub mod window;
 
+pub use apart::Apart;
 pub use archive::Archive;
 pub use backup::Backup;
 pub use load::Load;

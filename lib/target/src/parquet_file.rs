@@ -152,6 +152,13 @@ impl ParquetFile {
         self.metadata.metadata().num_row_groups()
     }
 
+    /// The number of a group's first row in the file.
+    #[must_use]
+    pub fn first_row(&self, group: usize) -> u64 {
+        let before = self.metadata.metadata().row_groups().iter().take(group);
+        before.map(|group| u64::try_from(group.num_rows()).unwrap_or_default()).sum()
+    }
+
     /// The rows of one group: these columns of it, in the file's order.
     ///
     /// # Errors

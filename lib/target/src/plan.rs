@@ -47,6 +47,8 @@ pub struct Plan {
     pub(crate) optional: Vec<Optional>,
     /// How the table was made: `dump` or `description`; none where it was there.
     pub schema: Option<&'static str>,
+    /// How many connections send rows. If several, the table is made where they can see it, and the transaction begins anew.
+    pub connections: usize,
     /// Where a table waits that gets its name in the end.
     pub(crate) moved: Option<Move>,
     /// What people should know.
@@ -93,6 +95,7 @@ pub(crate) fn of(request: &Request, files: &Files<'_>, target: &Target) -> Resul
         after: Vec::new(),
         optional: Vec::new(),
         schema: None,
+        connections: 1,
         moved: None,
         warnings,
         by: selection.as_ref().map(|selection| selection.column.clone()),
@@ -151,12 +154,16 @@ impl Plan {
         };
         let stored = files.telling.stored();
         match stored.filter(|stored| stored.has_dump() && !request.by_description) {
-            Some(stored) => self.as_it_was(stored, description, target),
+            Some(stored) => {
+                self.connections = self.connections_for(request, files, stored);
+                self.as_it_was(stored, description, target);
+            }
             None => self.as_described(stored, description),
         }
         self.after.splice(0..0, builders(request.jobs));
         // Made in this transaction, so that nobody can see the rows before they are frozen; parts are not frozen through their parent.
-        let frozen = self.schema != Some("dump") || stored.is_some_and(|stored| !stored.partitioned);
+        let whole = self.schema != Some("dump") || stored.is_some_and(|stored| !stored.partitioned);
+        let frozen = whole && self.connections == 1;
         for (number, file) in files.all.iter().enumerate() {
             let sent = columns::into_new(file, file.description().unwrap_or(description))?;
             self.loads.push(Load::new(number, sent, &self.home, frozen));
@@ -164,9 +171,17 @@ impl Plan {
         Ok(self)
     }
 
+    /// As many as were asked for, where each has a row group to send, and where nothing but the table itself has to be made before: what
+    /// others see before it is whole must be in no other place than its own.
+    fn connections_for(&self, request: &Request, files: &Files<'_>, stored: &StoredSchema) -> usize {
+        let groups: usize = files.all.iter().map(|file| file.groups()).sum();
+        let alone = self.before.is_empty() && stored.ancestors.is_empty() && stored.attach.is_empty();
+        if alone { request.jobs.min(groups).max(1) } else { 1 }
+    }
+
     /// By the statements that a dump wrote.
     fn as_it_was(&mut self, stored: &StoredSchema, description: &TableDescription, target: &Target) {
-        let steps = schema::steps(stored, description, target);
+        let steps = schema::steps(stored, description, target, self.connections > 1);
         self.schema = Some("dump");
         self.before.extend(steps.before);
         self.home = steps.destination;

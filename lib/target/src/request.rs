@@ -14,7 +14,7 @@ pub struct Request {
     pub range: Option<Range<Instant>>,
     /// The time column for the range, where the user chose one.
     pub by: Option<String>,
-    /// Processes of the server that may build one index side by side; 0 leaves it to the server.
+    /// Connections that send rows, and processes of the server that may build one index, side by side; 0 leaves that to the server.
     pub jobs: usize,
     /// Whether the table's own triggers stay quiet.
     pub disable_triggers: bool,

@@ -1,5 +1,7 @@
-//! Does what was planned: one transaction, from the first definition to the last sequence.
+//! Does what was planned: one transaction, from the first definition to the last sequence; but for the rows of a table that several
+//! connections fill, see [`apart`](crate::apart).
 
+use crate::apart::Apart;
 use crate::backup::Backup;
 use crate::errors::{not_made, refused};
 use crate::files::Files;
@@ -11,7 +13,7 @@ use crate::oracle::{self, Identity};
 use crate::parquet_file::ParquetFile;
 use crate::plan::{self, Plan};
 use crate::request::Request;
-use crate::rows::{self, Counts, Sending};
+use crate::rows::{self, Counts, Groups, Sending};
 use crate::{catalog, gone, moving, sequences};
 use postgres::Client;
 use postgres::error::SqlState;
@@ -25,6 +27,7 @@ pub struct Restore {
     pub plan: Plan,
     client: Client,
     backups: Vec<Backup>,
+    apart: Option<Apart>,
 }
 
 /// All rows are in the table, and nobody else can see them yet. Dropped, it changes nothing.
@@ -75,7 +78,14 @@ impl Restore {
         client.batch_execute(begin).map_err(|cause| from_postgres(step, cause))?;
         catalog::inspect(&mut client, &mut target, oid, description, stored)?;
         let plan = plan::of(request, &files, &target)?;
-        Ok(Self { plan, client, backups })
+        let apart = Apart::new(parameters, &plan);
+        Ok(Self { plan, client, backups, apart })
+    }
+
+    /// What [`Restore::run`] makes that others can see before it is whole; to be removed if it is never committed.
+    #[must_use]
+    pub fn apart(&self) -> Option<Apart> {
+        self.apart.clone()
     }
 
     /// Sends every row; `passed` hears of the bytes. Nothing is visible to others before [`Loaded::commit`].
@@ -83,17 +93,21 @@ impl Restore {
     /// # Errors
     /// Whatever the server refuses; then nothing is changed.
     pub fn run(self, passed: &(dyn Fn(u64) + Sync)) -> Result<Loaded> {
-        let Self { plan, mut client, backups } = self;
+        let Self { plan, mut client, backups, apart } = self;
         let files = Files::of(&backups)?;
         let step = format!("restoring {}", plan.table);
         for statement in &plan.before {
             client.batch_execute(statement).map_err(|cause| not_made(&step, &plan, statement, cause))?;
         }
+        apart.iter().try_for_each(|apart| apart.publish(&mut client, &step))?;
         let verdicts = match files.are_a_chain() {
             true => liveness::judge(&Keys::of(&mut client, &plan, &files)?)?,
             false => Vec::new(),
         };
-        let counts = send(&mut client, &plan, &files, &verdicts, passed)?;
+        let counts = match &apart {
+            Some(apart) => apart.send(&plan, &files, &|place, row| is_live(&verdicts, place, row), passed)?,
+            None => send(&mut client, &plan, &files, &verdicts, passed)?,
+        };
         let records_deleted = gone::delete(&mut client, &plan, &files, &verdicts)?;
         let records_unchanged = merge(&mut client, &plan, counts.iter().map(|counts| counts.sent).sum(), &step)?;
         for statement in &plan.after {
@@ -118,6 +132,11 @@ impl Restore {
     }
 }
 
+/// Whether a row of this backup is there in the end; without verdicts every one is.
+fn is_live(verdicts: &[Verdict], place: usize, row: u64) -> bool {
+    verdicts.get(place).is_none_or(|verdict| verdict.is_live(row))
+}
+
 fn send(
     client: &mut Client,
     plan: &Plan,
@@ -126,9 +145,9 @@ fn send(
     passed: &(dyn Fn(u64) + Sync),
 ) -> Result<Vec<Counts>> {
     let send = |(place, (file, load)): (usize, (&ParquetFile, &Load))| {
-        let live = |row: u64| verdicts.get(place).is_none_or(|verdict: &Verdict| verdict.is_live(row));
+        let live = |row: u64| is_live(verdicts, place, row);
         let wanted: Option<&(dyn Fn(u64) -> bool + Sync)> = if verdicts.is_empty() { None } else { Some(&live) };
-        let sending = Sending { table: &plan.table, file, load, wanted };
+        let sending = Sending { table: &plan.table, file, load, groups: &Groups::default(), wanted };
         rows::send(client, &sending, passed)
     };
     files.all.iter().copied().zip(&plan.loads).enumerate().map(send).collect()

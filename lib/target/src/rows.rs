@@ -1,4 +1,5 @@
-//! Rows from Parquet to the server: row groups are read, rows are encoded, and blocks are sent, on a thread each.
+//! Rows from Parquet to the server: row groups are read, rows are encoded, and blocks are sent, on a thread each. Several connections
+//! may share the groups of a file.
 
 use crate::errors::{not_sent, refused};
 use crate::load::{Load, select_from};
@@ -6,6 +7,7 @@ use crate::parquet_file::ParquetFile;
 use arrow_array::RecordBatch;
 use postgres::Client;
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use vb_core::{Error, Result};
 use vb_postgres::connection::from_postgres;
@@ -22,18 +24,53 @@ pub(crate) struct Counts {
     pub(crate) sent: u64,
 }
 
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.read += more.read;
+        self.sent += more.sent;
+    }
+}
+
+/// The row groups of a file that nobody has taken yet.
+#[derive(Debug, Default)]
+pub(crate) struct Groups(AtomicUsize);
+
+impl Groups {
+    fn take(&self, file: &ParquetFile) -> Option<usize> {
+        Some(self.0.fetch_add(1, Ordering::Relaxed)).filter(|group| *group < file.groups())
+    }
+}
+
 /// The rows of one file on their way.
 pub(crate) struct Sending<'run> {
     /// The table's name for people.
     pub(crate) table: &'run str,
     pub(crate) file: &'run ParquetFile,
     pub(crate) load: &'run Load,
+    /// Which row groups: whatever no other connection takes.
+    pub(crate) groups: &'run Groups,
     /// Which rows, by their number in the file; all where nothing is said.
     pub(crate) wanted: Option<&'run (dyn Fn(u64) -> bool + Sync)>,
 }
 
-/// Sends a file's rows by the load's statements. The server must report as many as were sent.
+/// Sends a file's rows by the load's statements, all of them. The server must report as many as were sent.
 pub(crate) fn send(client: &mut Client, sending: &Sending<'_>, passed: &(dyn Fn(u64) + Sync)) -> Result<Counts> {
+    let counts = send_share(client, sending, passed)?;
+    check_all(sending.table, sending.file, counts)?;
+    Ok(counts)
+}
+
+/// A file's rows are all read, by one connection or by several.
+pub(crate) fn check_all(table: &str, file: &ParquetFile, Counts { read, .. }: Counts) -> Result<()> {
+    if read == file.rows() {
+        return Ok(());
+    }
+    let rows = file.rows();
+    Err(Error::integrity(format!("restoring {table}: the file's footer says {rows} rows, but {read} were read")))
+}
+
+/// Sends what other connections leave of a file's rows.
+pub(crate) fn send_share(client: &mut Client, sending: &Sending<'_>, passed: &(dyn Fn(u64) + Sync)) -> Result<Counts> {
     let step = format!("restoring {}", sending.table);
     let run = |client: &mut Client, statement: &Option<String>| match statement {
         Some(statement) => client.execute(statement, &[]).map(Some).map_err(|cause| refused(&step, cause)),
@@ -90,7 +127,7 @@ impl Sending<'_> {
         let columns = self.load.read(self.file.schema().fields().len());
         let columns = &columns;
         let (counts, sent) = std::thread::scope(|scope| {
-            let reading = scope.spawn(move || read(self.file, columns, &batch_sender));
+            let reading = scope.spawn(move || self.read(columns, &batch_sender));
             let encoding = scope.spawn(move || self.encode(&batches, columns, encoder, &block_sender, &used));
             let mut sent = Ok(());
             for mut block in &blocks {
@@ -110,13 +147,35 @@ impl Sending<'_> {
         sent.map_err(|cause| not_sent(step, cause))?;
         let counts = counts?;
         let taken = writer.finish().map_err(|cause| refused(step, cause))?;
-        check(step, self.file, counts, taken)
+        if taken != counts.sent {
+            return Err(Error::integrity(format!(
+                "{step}: {} rows were sent, but the server took {taken}",
+                counts.sent
+            )));
+        }
+        Ok(counts)
+    }
+
+    /// Reads row group after row group, until all is read or nobody wants more. Each batch comes with the number of its first row.
+    fn read(&self, columns: &[usize], batches: &SyncSender<(u64, RecordBatch)>) -> Result<()> {
+        while let Some(group) = self.groups.take(self.file) {
+            let mut first = self.file.first_row(group);
+            for batch in self.file.group(group, columns)? {
+                let batch = batch.map_err(|cause| self.file.broken(&cause))?;
+                let rows = batch.num_rows() as u64;
+                if batches.send((first, batch)).is_err() {
+                    return Ok(());
+                }
+                first += rows;
+            }
+        }
+        Ok(())
     }
 
     /// Encodes the wanted rows of every batch. The trailer alone ends nothing: the COPY counts only when it is finished.
     fn encode(
         &self,
-        batches: &Receiver<RecordBatch>,
+        batches: &Receiver<(u64, RecordBatch)>,
         columns: &[usize],
         encoder: &CopyEncoder,
         blocks: &SyncSender<Vec<u8>>,
@@ -129,10 +188,9 @@ impl Sending<'_> {
         };
         let mut counts = Counts::default();
         let mut block = HEADER.to_vec();
-        for batch in batches {
+        for (before, batch) in batches {
             let column = |index: usize| batch.column(columns.binary_search(&index).unwrap_or_default());
             let arrays: Vec<_> = self.load.sent.iter().map(|sent| column(sent.index).clone()).collect();
-            let before = counts.read;
             let times = self.load.selection.as_ref().map(|selection| selection.rows(column(selection.index)));
             let wanted = |row: &usize| self.wanted.is_none_or(|wanted| wanted(before + *row as u64));
             counts.sent += match times {
@@ -153,33 +211,6 @@ impl Sending<'_> {
     }
 }
 
-fn check(step: &str, file: &ParquetFile, counts: Counts, taken: u64) -> Result<Counts> {
-    if counts.read != file.rows() {
-        return Err(Error::integrity(format!(
-            "{step}: the file's footer says {} rows, but {} were read",
-            file.rows(),
-            counts.read
-        )));
-    }
-    if taken != counts.sent {
-        return Err(Error::integrity(format!("{step}: {} rows were sent, but the server took {taken}", counts.sent)));
-    }
-    Ok(counts)
-}
-
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     thread.join().unwrap_or_else(|_| Err(Error::failure("restoring rows: a thread ended unexpectedly")))
-}
-
-/// Reads row group after row group, until all is read or nobody wants more.
-fn read(file: &ParquetFile, columns: &[usize], batches: &SyncSender<RecordBatch>) -> Result<()> {
-    for group in 0..file.groups() {
-        for batch in file.group(group, columns)? {
-            let batch = batch.map_err(|cause| file.broken(&cause))?;
-            if batches.send(batch).is_err() {
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
 }

@@ -57,11 +57,11 @@ fn missing<'stored>(stored: &'stored StoredSchema, target: &Target) -> impl Iter
     stored.objects.iter().zip(target.present.objects.clone()).filter(|(_, present)| !present).map(|(object, _)| object)
 }
 
-/// All steps that make the table as it was.
-pub(crate) fn steps(stored: &StoredSchema, description: &TableDescription, target: &Target) -> Steps {
+/// All steps that make the table as it was; `apart`, in a scratch schema even if it keeps its name.
+pub(crate) fn steps(stored: &StoredSchema, description: &TableDescription, target: &Target, apart: bool) -> Steps {
     let own = Name { schema: description.schema.clone(), name: description.table.clone() };
     let to = Name { schema: target.schema.clone(), name: target.table.clone() };
-    let moved = (own != to).then(|| Move::new(stored, own.clone(), to, target.present.backend));
+    let moved = (apart || own != to).then(|| Move::new(stored, own.clone(), to, target.present.backend));
     let place = |schema: &str, name: &str| moved.as_ref().and_then(|moved| moved.place(stored, schema, name));
     let here = |statement: &String| relocate(statement, &place);
     let located =

@@ -1,5 +1,6 @@
 //! A part of a file as a file of its own, which any number of threads read at once.
 
+use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
@@ -94,6 +95,10 @@ impl ChunkReader for Window {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<bytes::Bytes> {
+        // A damaged file may name any length: no memory is taken for what is not there.
+        if self.length.saturating_sub(start) < length as u64 {
+            return Err(ParquetError::EOF(format!("the file ends before byte {start} + {length}")));
+        }
         let mut bytes = vec![0; length];
         self.reader_at(start).read_exact(&mut bytes)?;
         Ok(bytes.into())

@@ -4,7 +4,7 @@ use super::chain::DatabaseChain;
 use super::table::{Part, Table};
 use crate::columns;
 use crate::load::Load;
-use crate::rows::{self, Sending};
+use crate::rows::{self, Groups, Sending};
 use postgres::Client;
 use vb_core::{Error, Result};
 use vb_postgres::connection::from_postgres;
@@ -97,7 +97,8 @@ impl Loading<'_> {
         let load = Load::new(0, columns::into_new(&file, description)?, &home, frozen);
         let live = |row: u64| self.table.is_live(part, row);
         let wanted: Option<&(dyn Fn(u64) -> bool + Sync)> = if self.table.is_judged() { Some(&live) } else { None };
-        rows::send(client, &Sending { table: &shown, file: &file, load: &load, wanted }, passed)?;
+        let sending = Sending { table: &shown, file: &file, load: &load, groups: &Groups::default(), wanted };
+        rows::send(client, &sending, passed)?;
         // The next member of this transaction needs the name of the table in which rows wait.
         if load.destination == home {
             Ok(())
