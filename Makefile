@@ -46,9 +46,9 @@ torture: setup build ## twenty incrementals beside eight writers for a minute an
 conformance: setup ## check every store against the contract, and write the table in the README
 	VB_WRITE_CONFORMANCE=1 cargo test --release --package vb-stores --test conformance
 
-fuzz: ## feed ten million damaged COPY streams and a million damaged Parquet files to the decoders
+fuzz: ## feed ten million damaged COPY streams and as many damaged Parquet files to the decoders
 	VB_FUZZ_INPUTS=10000000 cargo test --release --package vb-postgres --test fuzz -- --nocapture
-	VB_FUZZ_INPUTS=1000000 cargo test --release --package vb-target --test fuzz -- --nocapture
+	VB_FUZZ_INPUTS=10000000 cargo test --release --package vb-target --test fuzz -- --nocapture
 
 demo: ## see a backup and its restore, on a throw-away server
 	@scripts/setup demo
