@@ -1,12 +1,11 @@
 //! A Parquet file: its footer, the description of the table that it came from, and its row groups one after the other.
 
+use crate::pages::CheckedGroup;
 use crate::window::Window;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, RowGroupMetaData};
 use serde::de::DeserializeOwned;
@@ -165,13 +164,12 @@ impl ParquetFile {
     /// If the group cannot be read.
     pub fn group(&self, index: usize, columns: &[usize]) -> Result<Batches> {
         let open = || {
+            let schema = self.metadata.parquet_schema();
+            let wanted = ProjectionMask::roots(schema, columns.iter().copied());
+            let fields = parquet_to_arrow_field_levels(schema, wanted, None)?;
+            let group = CheckedGroup { file: &self.file, metadata: self.metadata.metadata(), index };
             let rows = batch_rows(self.metadata.metadata().row_group(index));
-            let wanted = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
-            ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone())
-                .with_projection(wanted)
-                .with_row_groups(vec![index])
-                .with_batch_size(rows)
-                .build()
+            ParquetRecordBatchReader::try_new_with_row_groups(&fields, &group, rows, None)
         };
         contained(open).map(|reader| Batches(Some(reader))).map_err(|cause| self.broken(&cause))
     }
