@@ -7,6 +7,8 @@
 mod carried;
 #[path = "database/course.rs"]
 mod course;
+#[path = "database/elsewhere.rs"]
+mod elsewhere;
 #[path = "database/flows.rs"]
 mod flows;
 #[path = "database/increment.rs"]

@@ -96,6 +96,7 @@ impl Restore<'_> {
             database::refuse_connected(parameters)?;
         }
         let scratch = Scratch::create(parameters, session.now())?;
+        scratch.warnings.iter().for_each(|warning| session.warn(warning));
         let undo = {
             let scratch = scratch.clone();
             cleanup::on_failure(move || drop(scratch.remove()))

@@ -4,6 +4,7 @@
 //! A restore that fails drops its schemas. Of one that was killed they stay, and the next restore drops them: as long as a restore runs,
 //! its connection holds a lock that says so.
 
+use crate::alive;
 use crate::errors::refused;
 use crate::files::Files;
 use crate::plan::Plan;
@@ -14,12 +15,6 @@ use vb_core::{Error, Result};
 use vb_postgres::connection::{Parameters, connect, from_postgres};
 use vb_postgres::snapshot::SESSION_SETTINGS;
 use vb_postgres::sql::{identifier, literal};
-
-/// What tells a schema of ours from one that is only called so.
-const COMMENT: &str = "vb-import: a table on its way, to be dropped if no restore is running";
-
-/// The upper half of the locks' keys, below which is the schema's oid: "vb".
-const LOCKS: i64 = 0x7662 << 32;
 
 /// Scratch schemas that others can see.
 #[derive(Clone)]
@@ -39,9 +34,10 @@ impl Apart {
     pub(crate) fn publish(&self, client: &mut Client, step: &str) -> Result<()> {
         let mut statements = Vec::new();
         for schema in &self.schemas {
-            statements.push(format!("COMMENT ON SCHEMA {} IS {}", identifier(schema), literal(COMMENT)));
+            statements.push(format!("COMMENT ON SCHEMA {} IS {}", identifier(schema), literal(alive::MARK)));
             statements.push(format!(
-                "SELECT pg_catalog.pg_advisory_lock({LOCKS} | oid::int8) FROM pg_catalog.pg_namespace WHERE nspname = {}",
+                "SELECT {} FROM pg_catalog.pg_namespace WHERE nspname = {}",
+                alive::claim("oid"),
                 literal(schema)
             ));
         }
@@ -128,10 +124,12 @@ impl Apart {
 pub fn sweep(parameters: &Parameters) -> Result<Vec<String>> {
     let step = "dropping what a killed restore has left";
     let mut client = connect(parameters)?;
-    let query = "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname ~ '^vb_restore_[0-9]+_[0-9]+$' \
-                 AND pg_catalog.obj_description(oid, 'pg_namespace') = $1 AND pg_catalog.pg_has_role(nspowner, 'USAGE') \
-                 AND pg_catalog.pg_try_advisory_lock($2 | oid::int8) ORDER BY nspname";
-    let rows = client.query(query, &[&COMMENT, &LOCKS]).map_err(|cause| from_postgres(step, cause))?;
+    let query = format!(
+        "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname ~ '^vb_restore_[0-9]+_[0-9]+$' \
+         AND pg_catalog.obj_description(oid, 'pg_namespace') = $1 AND pg_catalog.pg_has_role(nspowner, 'USAGE') AND {} ORDER BY nspname",
+        alive::is_abandoned("oid")
+    );
+    let rows = client.query(&query, &[&alive::MARK]).map_err(|cause| from_postgres(step, cause))?;
     let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     for name in &names {
         let drop = format!("SET lock_timeout = '10s'; DROP SCHEMA {} CASCADE", identifier(name));

@@ -5,6 +5,7 @@
 //! sent that are there in the end.
 #![forbid(unsafe_code)]
 
+mod alive;
 pub mod apart;
 pub mod archive;
 pub mod backup;

@@ -193,4 +193,10 @@ fn killed_at_any_moment_it_leaves_the_old_one_or_the_new_one() {
     }
     assert!(ends.contains(&(true, true)), "{ends:?}");
     assert!(Postgres::shared().is_ok());
+    // What the killed ones have left is dropped by the next one that makes a database, as soon as the server knows that they are gone.
+    until("nothing is left", || {
+        accident.restore("--verify-only")?.succeeded()?;
+        Ok((!accident.beside()?.contains("restore")).then_some(()))
+    })
+    .unwrap();
 }

@@ -64,9 +64,15 @@ fn in_order(clients: &mut [Client], statements: &[Placed]) -> Result<()> {
 
 fn place(client: &mut Client, statement: &Placed) -> Result<()> {
     let step = "making the schema";
-    let Some(tablespace) = &statement.tablespace else { return run(client, step, &statement.sql) };
+    let made = |client: &mut Client| {
+        run(client, step, &statement.sql).map_err(|error| match is_about_roles(&statement.sql) {
+            true => error.with_hint("Make the role first, or leave owners and privileges out with --no-owner."),
+            false => error,
+        })
+    };
+    let Some(tablespace) = &statement.tablespace else { return made(client) };
     run(client, step, &format!("SET default_tablespace = {tablespace}"))?;
-    run(client, step, &statement.sql)?;
+    made(client)?;
     run(client, step, "SET default_tablespace = ''")
 }
 

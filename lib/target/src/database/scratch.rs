@@ -2,13 +2,15 @@
 //! transaction, so that whatever happens there is either the old one or the new one, and never none.
 
 use super::properties::{self, Properties};
+use crate::alive;
 use postgres::Client;
 use postgres::error::SqlState;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use vb_core::time::Instant as At;
 use vb_core::{Error, ErrorKind, Result};
 use vb_postgres::connection::{Parameters, connect, from_postgres};
-use vb_postgres::sql::identifier;
+use vb_postgres::sql::{identifier, literal};
 
 /// The longest name that the server keeps, in bytes.
 const LONGEST: usize = 63;
@@ -26,9 +28,13 @@ pub struct Scratch {
     pub live: String,
     /// The name that the old one is to have then; none where there is no old one.
     pub before: Option<String>,
+    /// What became of that which killed restores into this place had left.
+    pub warnings: Vec<String>,
     properties: Option<Properties>,
     server: Parameters,
     here: Parameters,
+    /// Holds the lock that says that a restore is running.
+    _alive: Arc<Mutex<Client>>,
 }
 
 /// Somebody who is connected to the live database.
@@ -58,11 +64,24 @@ impl Scratch {
         let (mut client, server) = elsewhere(parameters)?;
         let properties = properties::of(&mut client, &live)?;
         let name = name(&live, "restore", now);
+        // What is left is in nobody's way, so that it may stay for a better day.
+        let warnings = sweep(&mut client, &name).unwrap_or_else(|error| vec![error.to_string()]);
         let options = properties.as_ref().map_or_else(String::new, Properties::create_options);
         let create = format!("CREATE DATABASE {} TEMPLATE template0{options}", identifier(&name));
-        client.batch_execute(&create).map_err(|cause| from_postgres(format!("making the database {name}"), cause))?;
+        let claim = format!(
+            "SELECT {} FROM pg_catalog.pg_database WHERE datname = {}; COMMENT ON DATABASE {} IS {}",
+            alive::claim("oid"),
+            literal(&name),
+            identifier(&name),
+            literal(alive::MARK)
+        );
+        for statement in [&create, &claim, alive::STAY] {
+            let made = client.batch_execute(statement);
+            made.map_err(|cause| from_postgres(format!("making the database {name}"), cause))?;
+        }
         let before = properties.is_some().then(|| self::name(&live, "before", now));
-        Ok(Self { here: server.in_database(&name), name, live, before, properties, server })
+        let here = server.in_database(&name);
+        Ok(Self { name, live, before, warnings, properties, server, here, _alive: Arc::new(Mutex::new(client)) })
     }
 
     /// How to connect to it.
@@ -87,6 +106,9 @@ impl Scratch {
     /// A conflict with the names of those who are connected; those of the server. Then everything is as it was.
     pub fn swap(&self, disconnect: bool) -> Result<()> {
         let mut client = connect(&self.server)?;
+        // It is whole: whatever happens from now on, nobody drops it unasked.
+        let whole = client.batch_execute(&format!("COMMENT ON DATABASE {} IS NULL", identifier(&self.name)));
+        whole.map_err(|cause| from_postgres(format!("releasing the database {}", self.name), cause))?;
         let mut statements = self.properties.as_ref().map(|live| live.statements(&self.name)).unwrap_or_default();
         let rename = |from: &str, to: &str| format!("ALTER DATABASE {} RENAME TO {}", identifier(from), identifier(to));
         statements.extend(self.before.iter().map(|before| rename(&self.live, before)));
@@ -161,6 +183,25 @@ fn elsewhere(parameters: &Parameters) -> Result<(Client, Parameters)> {
         }
     }
     Err(refusal.unwrap_or_else(|| Error::not_found("there is no database to be in while another one is renamed")))
+}
+
+/// Drops what killed restores into the place of this one have left, and says so. Those of another place hold their locks elsewhere.
+fn sweep(client: &mut Client, name: &str) -> Result<Vec<String>> {
+    let step = "dropping what a killed restore has left";
+    let query = format!(
+        "SELECT datname::text FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname::text, $1) \
+         AND pg_catalog.shobj_description(oid, 'pg_database') = $2 AND pg_catalog.pg_has_role(datdba, 'USAGE') AND {} ORDER BY 1",
+        alive::is_abandoned("oid")
+    );
+    let beginning = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
+    let rows = client.query(&query, &[&beginning, &alive::MARK]).map_err(|cause| from_postgres(step, cause))?;
+    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    for name in &names {
+        let dropped = client.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", identifier(name)));
+        dropped.map_err(|cause| from_postgres(step, cause))?;
+    }
+    client.batch_execute("SELECT pg_catalog.pg_advisory_unlock_all()").map_err(|cause| from_postgres(step, cause))?;
+    Ok(names.iter().map(|name| format!("dropped the database {name}, which a killed restore had left")).collect())
 }
 
 /// `NAME_restore_20261121_031500`; a long name is cut.
