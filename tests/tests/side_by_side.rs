@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use vb_tests::pair::Pair;
 use vb_tests::pipeline::{Ended, Pipeline};
@@ -37,8 +37,8 @@ impl Restore {
         Pair::rows(&self.pair.target, query)
     }
 
-    /// Sends the signal to `vb-import` as soon as others can see that it is at work.
-    fn signalled(&self, signal: Signal) -> Result<Ended> {
+    /// A `vb-import` of which others can see that it is at work.
+    fn at_work(&self) -> Result<Pipeline> {
         let import = self.pair.place.command("vb-import")?.args(["--jobs", "2", "notes.parquet"]);
         let running = Pipeline::start(vec![import.env("DATABASE_URL", self.pair.target.url())])?;
         let begun = Instant::now();
@@ -46,9 +46,13 @@ impl Restore {
             ensure!(begun.elapsed() < DEADLINE, "no scratch schema was seen");
             thread::sleep(Duration::from_millis(5));
         }
+        Ok(running)
+    }
+
+    fn signalled(&self, signal: Signal) -> Result<Ended> {
+        let running = self.at_work()?;
         running.signal(0, signal)?;
-        let ended = running.finish(DEADLINE)?;
-        ended.into_iter().next().ok_or_else(|| anyhow::anyhow!("nothing ended"))
+        end_of(running)
     }
 
     fn is_whole(&self) -> Result<()> {
@@ -56,6 +60,10 @@ impl Restore {
         self.pair.same("SELECT last_value, is_called FROM notes_id_seq")?;
         self.pair.same_schema(&Postgres::shared()?.programs()?.join("pg_dump"), &["notes"])
     }
+}
+
+fn end_of(running: Pipeline) -> Result<Ended> {
+    running.finish(DEADLINE)?.into_iter().next().context("nothing ended")
 }
 
 #[test]
@@ -108,6 +116,19 @@ fn what_a_kill_leaves_the_next_restore_drops() {
     let run = restore.pair.run("vb-import --jobs 2 notes.parquet").unwrap().succeeded().unwrap();
     assert!(run.stderr_text().contains("which a killed restore had left"), "{run}");
     assert!(restore.target(SCRATCH).unwrap().is_empty());
+    restore.is_whole().unwrap();
+}
+
+#[test]
+fn a_restore_that_runs_is_not_taken_for_one_that_was_killed() {
+    let restore = Restore::new(&format!("{NOTES}; CREATE TABLE small AS SELECT 1 AS one")).unwrap();
+    restore.pair.run("vb-export table small -o small.parquet").unwrap().succeeded().unwrap();
+    let running = restore.at_work().unwrap();
+    let beside = restore.pair.run("vb-import small.parquet").unwrap().succeeded().unwrap();
+    let was_at_work = !restore.target(SCRATCH).unwrap().is_empty();
+    let ended = end_of(running).unwrap();
+    assert_eq!(ended.exit_code, 0, "{ended}\n{beside}");
+    assert!(was_at_work, "it ended too early to tell");
     restore.is_whole().unwrap();
 }
 
