@@ -54,16 +54,22 @@ impl Commit<'_> {
 /// That error, if the object does not come, another is in its place, or a look fails.
 pub fn unless_it_came(error: Error, mut look: impl FnMut() -> Result<bool>) -> Result<()> {
     // Where something stands under the key, waiting changes nothing.
-    let looks = if error.kind() == ErrorKind::Conflict { &LOOKS[..1] } else { &LOOKS[..] };
-    for pause in looks {
-        std::thread::sleep(*pause);
-        match look() {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(_) => break,
+    let came = if error.kind() == ErrorKind::Conflict { look() } else { comes(look) };
+    if came.is_ok_and(|came| came) { Ok(()) } else { Err(error) }
+}
+
+/// Looks until what a server may still be making is there, but no longer than a few seconds.
+///
+/// # Errors
+/// That of a look that fails, which is the last one.
+pub fn comes(mut look: impl FnMut() -> Result<bool>) -> Result<bool> {
+    for pause in LOOKS {
+        std::thread::sleep(pause);
+        if look()? {
+            return Ok(true);
         }
     }
-    Err(error)
+    Ok(false)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod retry_after;
 mod status;
 mod words;
 
-pub use commit::{Commit, unless_it_came};
+pub use commit::{Commit, comes, unless_it_came};
 pub use gathering::{Gathering, memory_of};
 pub use parts::{Destination, Parts};
 pub use retries::{with_retries, within};

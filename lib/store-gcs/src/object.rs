@@ -13,6 +13,9 @@ use vb_core::{Error, ErrorKind, Result};
 use vb_http::with_retries;
 use vb_store::{Facts, OpenUpload, random_u64};
 
+/// The name under which an object's metadata says which upload has made it.
+pub(crate) const UPLOAD: &str = "upload";
+
 /// A bucket and how to reach it. Holds no runtime, so that a part on its way may hold it.
 pub(crate) struct Place {
     pub(crate) config: GcsConfig,
@@ -107,17 +110,34 @@ impl Place {
         Ok(())
     }
 
-    /// Removes exactly what this answer speaks of; gives the error that led to it.
-    pub(crate) async fn take_back(&self, key: &Key, stored: &Resource, error: Error) -> Error {
+    /// Removes exactly what this answer speaks of. What is gone is no error.
+    async fn remove(&self, key: &Key, stored: &Resource) -> Result<()> {
         let url = self.client.object_url(&self.name(key.as_str()), &[("ifGenerationMatch", &stored.generation)]);
         let step = format!("deleting {key}");
         let deleted = with_retries(&self.config.policy, &self.config.warn, |_| {
             self.client.send(&step, self.config.policy.limit(0), self.client.request(Method::DELETE, &url))
         });
         match deleted.await {
-            Ok(_) => error,
-            Err(failed) if failed.kind() == ErrorKind::NotFound => error,
+            Err(failed) if failed.kind() != ErrorKind::NotFound => Err(failed),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same; gives the error that led to it.
+    pub(crate) async fn take_back(&self, key: &Key, stored: &Resource, error: Error) -> Error {
+        match self.remove(key, stored).await {
+            Ok(()) => error,
             Err(failed) => Error::new(error.kind(), format!("{error}; it is still there: {failed}")),
+        }
+    }
+
+    /// Removes the object of this upload, if there is one; whether there was.
+    pub(crate) async fn take_back_own(&self, key: &Key, upload: &str) -> Result<bool> {
+        let found = self.find(&format!("looking for {key}"), key).await?;
+        let is_own = |found: &Resource| found.metadata.get(UPLOAD).is_some_and(|value| value == upload);
+        match found.filter(is_own) {
+            Some(own) => self.remove(key, &own).await.map(|()| true),
+            None => Ok(false),
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) struct Session {
     place: Arc<Place>,
     key: Key,
     url: String,
+    asked: AtomicBool,
     commit_sent: AtomicBool,
 }
 
@@ -65,7 +66,18 @@ pub(crate) async fn cancel(place: &Place, upload: &OpenUpload) -> Result<()> {
 
 impl Session {
     pub(crate) fn new(place: Arc<Place>, open: &OpenUpload) -> Self {
-        Self { place, key: open.key.clone(), url: open.id.clone(), commit_sent: AtomicBool::new(false) }
+        Self {
+            place,
+            key: open.key.clone(),
+            url: open.id.clone(),
+            asked: AtomicBool::new(false),
+            commit_sent: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the server was asked how far it is, which by mistake some take for the end: then there is an object of what it has.
+    pub(crate) fn may_have_ended(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Whether an earlier commit may have succeeded.
@@ -119,6 +131,7 @@ impl Session {
     ) -> Result<Progress> {
         let (mut kept, end) = (start, start + bytes.len() as u64);
         if again {
+            self.asked.store(true, Ordering::Relaxed);
             self.commit_sent.fetch_or(whole.is_some(), Ordering::Relaxed);
             match self.status(step).await? {
                 Progress::Kept(now) => kept = now,

@@ -3,14 +3,15 @@
 
 use crate::GcsStore;
 use crate::checksum::{Counter, Sent};
+use crate::object::UPLOAD;
 use crate::session::{self, Session};
 use bytes::BytesMut;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
-use vb_http::{Gathering, memory_of, unless_it_came, with_retries};
-use vb_store::{Facts, OnOpen, OpenUpload, Store, Stored, Upload};
+use vb_http::{Gathering, comes, memory_of, unless_it_came, with_retries};
+use vb_store::{Facts, OnOpen, OpenUpload, Store, Stored, Upload, random_u64};
 
 pub(crate) struct GcsUpload {
     store: GcsStore,
@@ -50,7 +51,8 @@ impl Begun {
 }
 
 impl GcsUpload {
-    pub(crate) fn new(store: GcsStore, key: Key, facts: Facts, on_open: OnOpen) -> Self {
+    pub(crate) fn new(store: GcsStore, key: Key, mut facts: Facts, on_open: OnOpen) -> Self {
+        facts.insert(UPLOAD.to_owned(), format!("{:016x}", random_u64()));
         let (gathered, counter) = (Gathering::new(store.limits().part_bytes), Counter::new());
         Self { store, key, facts, on_open: Some(on_open), gathered, counter, begun: None }
     }
@@ -136,7 +138,13 @@ impl GcsUpload {
     fn release(&mut self) -> Result<()> {
         let Some(mut begun) = self.begun.take() else { return Ok(()) };
         self.store.wait(begun.stop());
-        self.store.abort_upload(&begun.open)
+        let aborted = self.store.abort_upload(&begun.open);
+        if begun.session.may_have_ended() {
+            let own = self.facts.get(UPLOAD).cloned().unwrap_or_default();
+            let _what_cannot_be_taken_back_is_swept_later =
+                comes(|| self.store.wait(self.store.place.take_back_own(&self.key, &own)));
+        }
+        aborted
     }
 }
 

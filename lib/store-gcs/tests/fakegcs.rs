@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use vb_core::ErrorKind;
 use vb_store::{Facts, Lifecycle, OpenUpload, RetryPolicy, Retrying, Store, no_warning, unrecorded};
 use vb_store_gcs::GcsStore;
-use vb_tests::proxy::Fault;
+use vb_tests::proxy::{Fault, Request};
 use vb_tests::warnings::heard;
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start("fakegcs"));
@@ -146,6 +146,24 @@ fn commits_whose_answers_are_lost_know_their_own_objects() {
         must_hold(&store, name, &sample(length));
         assert_eq!(store.open_uploads("").unwrap(), []);
     }
+}
+
+/// fake-gcs-server takes the question how far it is, before it has a byte, for the end of the upload.
+#[test]
+fn an_object_that_a_question_has_made_is_taken_back() {
+    let mut puts = 0;
+    let plan = move |request: &Request| {
+        puts += usize::from(request.line.starts_with("PUT "));
+        match puts {
+            1 => Some(Fault::Reset),
+            2 => Some(Fault::LoseAnswer),
+            _ => None,
+        }
+    };
+    let store = GcsStore::open(SERVER.behind("question", Box::new(plan))).unwrap();
+    let error = stream(&store, "a", &sample(2 * PART)).unwrap_err();
+    must_be(&error, ErrorKind::Failure, "storing bytes 0 to ");
+    assert_eq!(store.head(&key("a")).unwrap(), None);
 }
 
 #[test]
