@@ -82,6 +82,42 @@ fn the_table_is_what_it_was() {
 }
 
 #[test]
+fn of_a_chain_the_rows_come_that_are_there_in_the_end() {
+    let pair = Pair::new(NOTES).unwrap();
+    let export =
+        "vb-export table notes --by xmin --deletes --row-hash --since @mark | vb-compress | vb-put --mark mark";
+    let store = |line: &str| pair.shell(line).env("VB_STORE", "file://./backups").run().unwrap().succeeded().unwrap();
+    store(export);
+    // In both row groups, so that a row's number in its file matters.
+    let change = "UPDATE notes SET word = 'changed' WHERE id % 1000 = 7; DELETE FROM notes WHERE id % 1000 = 8; \
+        INSERT INTO notes (word) SELECT 'new' FROM generate_series(1, 100)";
+    pair.source.client().unwrap().batch_execute(change).unwrap();
+    store(export);
+    let run = store("vb-get --latest --chain | vb-import --jobs 2");
+    let done = run.event("vb-import", "done").unwrap();
+    assert_eq!((&done["connections"], &done["identical"]), (&2.into(), &true.into()), "{run}");
+    assert_eq!(done["backups"].as_array().map(Vec::len), Some(2), "{run}");
+    pair.same("SELECT count(*), sum(hashtext(n::text)::int8) FROM notes n").unwrap();
+}
+
+#[test]
+fn a_role_that_may_not_make_schemas_restores_over_one_connection() {
+    let restore = Restore::new(NOTES).unwrap();
+    let (target, role) = (restore.pair.target.variables()["PGDATABASE"].clone(), "vb_tests_without_schemas");
+    let mut server = restore.pair.target.client().unwrap();
+    let make = format!(
+        "DROP ROLE IF EXISTS {role}; CREATE ROLE {role}; GRANT CREATE, USAGE ON SCHEMA public TO {role}; GRANT {role} TO CURRENT_USER; \
+         ALTER DATABASE {target} SET role TO {role}"
+    );
+    server.batch_execute(&make).unwrap();
+    let run = restore.pair.run("vb-import --jobs 2 notes.parquet").unwrap();
+    server
+        .batch_execute(&format!("ALTER DATABASE {target} RESET role; DROP OWNED BY {role} CASCADE; DROP ROLE {role}"))
+        .unwrap();
+    assert_eq!(run.succeeded().unwrap().event("vb-import", "done").unwrap()["connections"], 1);
+}
+
+#[test]
 fn what_would_be_seen_elsewhere_keeps_to_one_connection() {
     let restore =
         Restore::new(&format!("CREATE TYPE mood AS ENUM ('ok'); {NOTES}; ALTER TABLE notes ADD mood mood")).unwrap();

@@ -155,7 +155,7 @@ impl Plan {
         let stored = files.telling.stored();
         match stored.filter(|stored| stored.has_dump() && !request.by_description) {
             Some(stored) => {
-                self.connections = self.connections_for(request, files, stored);
+                self.connections = self.connections_for(request, files, stored, target);
                 self.as_it_was(stored, description, target);
             }
             None => self.as_described(stored, description),
@@ -171,12 +171,15 @@ impl Plan {
         Ok(self)
     }
 
-    /// As many as were asked for, where each has a row group to send, and where nothing but the table itself has to be made before: what
-    /// others see before it is whole must be in no other place than its own.
-    fn connections_for(&self, request: &Request, files: &Files<'_>, stored: &StoredSchema) -> usize {
+    /// As many as were asked for, where each has a row group to send. But only one where more than the table itself has to be made before
+    /// its rows, which others would see too early, and where it has a place that moving it whole would not bring back.
+    fn connections_for(&self, request: &Request, files: &Files<'_>, stored: &StoredSchema, target: &Target) -> usize {
         let groups: usize = files.all.iter().map(|file| file.groups()).sum();
         let alone = self.before.is_empty() && stored.ancestors.is_empty() && stored.attach.is_empty();
-        if alone { request.jobs.min(groups).max(1) } else { 1 }
+        let mut schemas = stored.relations.iter().map(|relation| &relation.schema);
+        let in_one_schema = schemas.next().is_none_or(|first| schemas.all(|schema| schema == first));
+        let possible = alone && in_one_schema && target.present.may_make_schemas;
+        if possible { request.jobs.min(groups).max(1) } else { 1 }
     }
 
     /// By the statements that a dump wrote.

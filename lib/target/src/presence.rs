@@ -14,6 +14,8 @@ pub(crate) struct Present {
     pub(crate) ancestors: Vec<bool>,
     /// The server's process for this session, which makes the name of a scratch schema its own.
     pub(crate) backend: i32,
+    /// Whether the role may make schemas.
+    pub(crate) may_make_schemas: bool,
 }
 
 /// Looks each of them up. Within the restore's transaction.
@@ -31,7 +33,9 @@ pub(crate) fn of(client: &mut Client, stored: &StoredSchema) -> Result<Present> 
         present.ancestors.push(row.get(0));
     }
     client.batch_execute("SET LOCAL search_path TO DEFAULT").map_err(refused)?;
-    present.backend = client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).map_err(refused)?.get(0);
+    let own = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')";
+    let own = client.query_one(own, &[]).map_err(refused)?;
+    (present.backend, present.may_make_schemas) = (own.get(0), own.get(1));
     Ok(present)
 }
 
