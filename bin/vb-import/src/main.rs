@@ -60,7 +60,14 @@ impl Command for Arguments {
             );
         }
         sweep(session, &parameters);
-        let undo = restore.apart().map(|apart| cleanup::on_failure(move || drop(apart.remove())));
+        let undo = restore.apart().map(|apart| {
+            let session = session.clone();
+            cleanup::on_failure(move || {
+                if let Err(error) = apart.remove() {
+                    session.warn(&format!("{error}; the next restore tries again"));
+                }
+            })
+        });
         let progress = session.progress("sent");
         let loaded = restore.run(&|bytes| progress.add(bytes))?;
         drop(progress);

@@ -2,6 +2,7 @@
 //!
 //! All of it is SQL or plain names, so that a person with psql can make the table without us.
 
+use crate::script::parse_name;
 use serde::{Deserialize, Serialize};
 
 /// The footer's key.
@@ -68,6 +69,21 @@ pub struct Object {
     pub name: String,
     /// The statements that make it.
     pub statements: Vec<String>,
+}
+
+impl Object {
+    /// Its schema and name, of a function without the arguments.
+    #[must_use]
+    pub fn bare_name(&self) -> Name {
+        let own = || Name { schema: self.schema.clone(), name: self.name.clone() };
+        match self.kind {
+            ObjectKind::Function => {
+                let called = self.name.split('(').next().and_then(parse_name);
+                called.map_or_else(own, |(_, name)| Name { schema: self.schema.clone(), name })
+            }
+            _ => own(),
+        }
+    }
 }
 
 /// What a table may need.

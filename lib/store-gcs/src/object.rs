@@ -141,10 +141,12 @@ impl Place {
         }
     }
 
-    /// Whether the object holds what was sent: for when the answer to a commit was lost.
-    pub(crate) async fn holds(&self, key: &Key, sent: &Sent) -> Result<bool> {
+    /// Whether the object is this upload's and holds what was sent: for when the answer to a commit was lost. A server that keeps no
+    /// metadata is believed by the bytes.
+    pub(crate) async fn holds(&self, key: &Key, sent: &Sent, upload: &str) -> Result<bool> {
         let step = format!("looking for {key}");
-        Ok(self.find(&step, key).await?.is_some_and(|found| found.must_be(&step, sent).is_ok()))
+        let is_own = |found: &Resource| found.metadata.get(UPLOAD).is_none_or(|value| value == upload);
+        Ok(self.find(&step, key).await?.is_some_and(|found| is_own(&found) && found.must_be(&step, sent).is_ok()))
     }
 }
 

@@ -57,6 +57,11 @@ impl GcsUpload {
         Self { store, key, facts, on_open: Some(on_open), gathered, counter, begun: None }
     }
 
+    /// What its object's metadata says of it.
+    fn own(&self) -> &str {
+        self.facts.get(UPLOAD).map(String::as_str).unwrap_or_default()
+    }
+
     /// Begins the session if there is none yet.
     fn begin(&mut self) -> Result<()> {
         if self.begun.is_some() {
@@ -131,7 +136,7 @@ impl GcsUpload {
         // An ended upload whose end may have been our own commit is no clear refusal.
         let unclear = answer_lost && error.kind() == ErrorKind::Failure;
         let error = if unclear { Error::unavailable(error.to_string()) } else { error };
-        unless_it_came(error, || self.store.wait(self.store.place.holds(&self.key, sent)))
+        unless_it_came(error, || self.store.wait(self.store.place.holds(&self.key, sent, self.own())))
     }
 
     /// Frees what the server holds.
@@ -140,9 +145,8 @@ impl GcsUpload {
         self.store.wait(begun.stop());
         let aborted = self.store.abort_upload(&begun.open);
         if begun.session.may_have_ended() {
-            let own = self.facts.get(UPLOAD).cloned().unwrap_or_default();
             let _what_cannot_be_taken_back_is_swept_later =
-                comes(|| self.store.wait(self.store.place.take_back_own(&self.key, &own)));
+                comes(|| self.store.wait(self.store.place.take_back_own(&self.key, self.own())));
         }
         aborted
     }

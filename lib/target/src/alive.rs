@@ -11,7 +11,10 @@ const KEYS: i64 = 0x7662 << 32;
 pub(crate) const STAY: &str =
     "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'";
 
-/// In SQL: waits for the lock, which only a stranger could hold.
+/// What the names of scratch schemas begin with.
+pub(crate) const SCHEMAS: &str = "vb_restore_";
+
+/// In SQL: takes the lock, after waiting for a restore that is just looking whether it is held.
 pub(crate) fn claim(oid: &str) -> String {
     format!("pg_catalog.pg_advisory_lock({KEYS} | {oid}::int8)")
 }

@@ -5,45 +5,55 @@
 //! its connection holds a lock that says so.
 
 use crate::alive;
-use crate::errors::refused;
 use crate::files::Files;
 use crate::plan::Plan;
 use crate::rows::{self, Counts, Groups, Sending};
+use crate::schema::Move;
 use postgres::Client;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use vb_core::{Error, Result};
 use vb_postgres::connection::{Parameters, connect, from_postgres};
 use vb_postgres::snapshot::SESSION_SETTINGS;
 use vb_postgres::sql::{identifier, literal};
 
+/// So often what is in the way of dropping is ended.
+const ATTEMPTS: usize = 5;
+
 /// Scratch schemas that others can see.
 #[derive(Clone)]
 pub struct Apart {
     parameters: Parameters,
     schemas: Vec<String>,
+    /// The server's processes for our connections.
+    backends: Arc<Mutex<Vec<i32>>>,
+}
+
+/// The statements that let other connections see what the open transaction has made, and begin the next one.
+pub(crate) fn publication(moved: &Move) -> Vec<String> {
+    let mark = |(_, schema): &(String, String)| {
+        [
+            format!("COMMENT ON SCHEMA {} IS {}", identifier(schema), literal(alive::MARK)),
+            format!("SELECT {} FROM pg_catalog.pg_namespace WHERE nspname = {}", alive::claim("oid"), literal(schema)),
+        ]
+    };
+    let marks = moved.scratch.iter().flat_map(mark);
+    let anew = ["COMMIT", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"].map(str::to_owned);
+    marks.chain(anew).collect()
+}
+
+/// The statements that wait, once all rows are there, until nobody else looks at the table: a dump of the whole database may do so for
+/// hours, and what was sent is not thrown away for that.
+pub(crate) fn seclusion(home: &str) -> Vec<String> {
+    let lock = format!("LOCK TABLE {home} IN ACCESS EXCLUSIVE MODE");
+    vec!["SET LOCAL lock_timeout = 0".to_owned(), lock, "SET LOCAL lock_timeout = '10s'".to_owned()]
 }
 
 impl Apart {
     pub(crate) fn new(parameters: &Parameters, plan: &Plan) -> Option<Self> {
         let moved = plan.moved.as_ref().filter(|_| plan.connections > 1)?;
         let schemas = moved.scratch.iter().map(|(_, scratch)| scratch.clone()).collect();
-        Some(Self { parameters: parameters.clone(), schemas })
-    }
-
-    /// Lets other connections see the table, which the open transaction has made, and begins the next one.
-    pub(crate) fn publish(&self, client: &mut Client, step: &str) -> Result<()> {
-        let mut statements = Vec::new();
-        for schema in &self.schemas {
-            statements.push(format!("COMMENT ON SCHEMA {} IS {}", identifier(schema), literal(alive::MARK)));
-            statements.push(format!(
-                "SELECT {} FROM pg_catalog.pg_namespace WHERE nspname = {}",
-                alive::claim("oid"),
-                literal(schema)
-            ));
-        }
-        statements.push("COMMIT".to_owned());
-        statements.push("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE".to_owned());
-        client.batch_execute(&statements.join("; ")).map_err(|cause| refused(step, cause))
+        Some(Self { parameters: parameters.clone(), schemas, backends: Arc::default() })
     }
 
     /// Sends the rows of all files by so many connections, which share the row groups.
@@ -54,11 +64,11 @@ impl Apart {
         wanted: &(dyn Fn(usize, u64) -> bool + Sync),
         passed: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<Counts>> {
+        let clients = (0..plan.connections).map(|_| self.connect()).collect::<Result<Vec<_>>>()?;
         let groups: Vec<Groups> = files.all.iter().map(|_| Groups::default()).collect();
-        let groups = &groups;
+        let share = Share { plan, files, groups: &groups, wanted, passed };
         let shares = thread::scope(|scope| {
-            let work = || self.send_share(plan, files, groups, wanted, passed);
-            let running: Vec<_> = (0..plan.connections).map(|_| scope.spawn(work)).collect();
+            let running: Vec<_> = clients.into_iter().map(|client| scope.spawn(|| share.send(client))).collect();
             // All of them, so that nothing is written any more when the first error is told.
             let ended: Vec<Result<Vec<Counts>>> = running
                 .into_iter()
@@ -76,45 +86,74 @@ impl Apart {
         Ok(all)
     }
 
-    /// The work of one connection.
-    fn send_share(
-        &self,
-        plan: &Plan,
-        files: &Files<'_>,
-        groups: &[Groups],
-        wanted: &(dyn Fn(usize, u64) -> bool + Sync),
-        passed: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<Counts>> {
-        let step = format!("restoring {}", plan.table);
+    fn connect(&self) -> Result<Client> {
         let mut client = connect(&self.parameters)?;
-        let run = |client: &mut Client, statement: &str| {
-            client.batch_execute(statement).map_err(|cause| from_postgres(&step, cause))
-        };
-        run(&mut client, &format!("{SESSION_SETTINGS}; SET lock_timeout = '10s'; BEGIN"))?;
-        let send = |(place, (file, load))| {
-            let wanted = |row: u64| wanted(place, row);
-            let sending = Sending { table: &plan.table, file, load, groups: &groups[place], wanted: Some(&wanted) };
-            rows::send_share(&mut client, &sending, passed)
-        };
-        let counts = files.all.iter().copied().zip(&plan.loads).enumerate().map(send).collect::<Result<Vec<_>>>()?;
-        run(&mut client, "COMMIT")?;
-        Ok(counts)
+        let refused = |cause| from_postgres("beginning to send rows", cause);
+        client.batch_execute(&format!("{SESSION_SETTINGS}; SET lock_timeout = '10s'; BEGIN")).map_err(refused)?;
+        let backend = client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).map_err(refused)?.get(0);
+        self.backends.lock().unwrap_or_else(PoisonError::into_inner).push(backend);
+        Ok(client)
     }
 
-    /// Drops the schemas with all that is in them; whoever still writes there is ended first. None of them is no error.
+    /// Drops the schemas with all that is in them; our own connections that still write there are ended first. None of them is no
+    /// error.
     ///
     /// # Errors
     /// Those of the server: then they stay until the next restore.
     pub fn remove(&self) -> Result<()> {
-        let step = "dropping an unfinished table";
         let mut client = connect(&self.parameters)?;
-        let ours = "SELECT DISTINCT pg_catalog.pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation \
-                    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ANY ($1) AND l.pid <> pg_catalog.pg_backend_pid()";
-        client.execute(ours, &[&self.schemas]).map_err(|cause| from_postgres(step, cause))?;
-        let names: Vec<String> = self.schemas.iter().map(|schema| identifier(schema)).collect();
-        let drop = format!("SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS {} CASCADE", names.join(", "));
-        client.batch_execute(&drop).map_err(|cause| from_postgres(step, cause))
+        let removed = (1..ATTEMPTS).find_map(|_| self.try_to_remove(&mut client).ok());
+        removed.map_or_else(|| self.try_to_remove(&mut client), Ok)
     }
+
+    fn try_to_remove(&self, client: &mut Client) -> Result<()> {
+        let refused = |cause| from_postgres("dropping an unfinished table", cause);
+        let backends = self.backends.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let end = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
+                   WHERE pid = ANY ($1) AND datname = pg_catalog.current_database() AND usename = CURRENT_USER";
+        client.execute(end, &[&backends]).map_err(refused)?;
+        let ours = "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1) \
+                    AND pg_catalog.obj_description(oid, 'pg_namespace') = $2";
+        let schemas = client.query(ours, &[&self.schemas, &alive::MARK]).map_err(refused)?;
+        drop_schemas(client, "2s", &schemas.iter().map(|row| row.get(0)).collect::<Vec<String>>()).map_err(refused)
+    }
+}
+
+/// What the connections share.
+struct Share<'run> {
+    plan: &'run Plan,
+    files: &'run Files<'run>,
+    groups: &'run [Groups],
+    /// Which row of which file.
+    wanted: &'run (dyn Fn(usize, u64) -> bool + Sync),
+    passed: &'run (dyn Fn(u64) + Sync),
+}
+
+impl Share<'_> {
+    /// The work of one connection. If it fails, the others need not go on.
+    fn send(&self, mut client: Client) -> Result<Vec<Counts>> {
+        let sent = self.send_files(&mut client);
+        let counts = sent.inspect_err(|_| self.groups.iter().for_each(Groups::end))?;
+        let step = format!("restoring {}", self.plan.table);
+        client.batch_execute("COMMIT").map_err(|cause| from_postgres(step, cause))?;
+        Ok(counts)
+    }
+
+    fn send_files(&self, client: &mut Client) -> Result<Vec<Counts>> {
+        let send = |(place, (file, load))| {
+            let wanted = |row: u64| (self.wanted)(place, row);
+            let (table, groups) = (&self.plan.table, &self.groups[place]);
+            let sending = Sending { table, file, load, groups, wanted: Some(&wanted) };
+            rows::send_share(client, &sending, self.passed)
+        };
+        self.files.all.iter().copied().zip(&self.plan.loads).enumerate().map(send).collect()
+    }
+}
+
+fn drop_schemas(client: &mut Client, patience: &str, schemas: &[String]) -> std::result::Result<(), postgres::Error> {
+    schemas.iter().try_for_each(|schema| {
+        client.batch_execute(&format!("SET lock_timeout = '{patience}'; DROP SCHEMA {} CASCADE", identifier(schema)))
+    })
 }
 
 /// Drops what killed restores have left, and names it.
@@ -122,18 +161,17 @@ impl Apart {
 /// # Errors
 /// Those of the server.
 pub fn sweep(parameters: &Parameters) -> Result<Vec<String>> {
-    let step = "dropping what a killed restore has left";
+    let refused = |cause| from_postgres("dropping what a killed restore has left", cause);
     let mut client = connect(parameters)?;
+    // Only what bears the mark is asked for its lock.
     let query = format!(
-        "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname ~ '^vb_restore_[0-9]+_[0-9]+$' \
-         AND pg_catalog.obj_description(oid, 'pg_namespace') = $1 AND pg_catalog.pg_has_role(nspowner, 'USAGE') AND {} ORDER BY nspname",
+        "WITH marked AS MATERIALIZED (SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE pg_catalog.starts_with(nspname::text, $1) \
+         AND pg_catalog.obj_description(oid, 'pg_namespace') = $2 AND pg_catalog.pg_has_role(nspowner, 'USAGE')) \
+         SELECT nspname::text FROM marked WHERE {} ORDER BY nspname",
         alive::is_abandoned("oid")
     );
-    let rows = client.query(&query, &[&alive::MARK]).map_err(|cause| from_postgres(step, cause))?;
+    let rows = client.query(&query, &[&alive::SCHEMAS, &alive::MARK]).map_err(refused)?;
     let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    for name in &names {
-        let drop = format!("SET lock_timeout = '10s'; DROP SCHEMA {} CASCADE", identifier(name));
-        client.batch_execute(&drop).map_err(|cause| from_postgres(step, cause))?;
-    }
+    drop_schemas(&mut client, "10s", &names).map_err(refused)?;
     Ok(names)
 }

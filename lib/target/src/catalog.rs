@@ -157,7 +157,7 @@ pub(crate) fn inspect(
     }
     let mut schemas = vec![target.schema.clone()];
     if let Some(stored) = stored.filter(|_| oid.is_none()) {
-        target.present = presence::of(client, stored)?;
+        target.present = presence::of(client, stored, &target.schema)?;
         let own = description.is_some_and(|table| table.schema == target.schema && table.table == target.table);
         let ancestors = stored.ancestors.iter().map(|ancestor| &ancestor.name);
         schemas.extend(stored.relations.iter().chain(ancestors).filter(|_| own).map(|name| name.schema.clone()));

@@ -1,5 +1,6 @@
 //! What a restore will do, decided from the request, the file and the catalog. Pure: a dry run prints the same.
 
+use crate::apart;
 use crate::catalog::{Existing, Target};
 use crate::columns::{self, Sent};
 use crate::definition::{add_primary_key, create_enum, create_table, full_name};
@@ -18,7 +19,7 @@ use vb_postgres::schema::TableDescription;
 use vb_postgres::sql::identifier;
 use vb_postgres::stored_schema::StoredSchema;
 
-/// What will be done, in this order, in one transaction.
+/// What will be done, in this order, in one transaction; of a table that several connections fill, in three.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// `schema.table` for people.
@@ -131,7 +132,7 @@ fn create_types(target: &Target, file: &ParquetFile) -> Vec<String> {
 }
 
 impl Plan {
-    /// Every statement between BEGIN and COMMIT that is known beforehand, in order.
+    /// Every statement between the first BEGIN and the last COMMIT that is known beforehand, in order.
     #[must_use]
     pub fn statements(&self) -> Vec<&str> {
         let loads = self.loads.iter().flat_map(Load::statements);
@@ -155,12 +156,16 @@ impl Plan {
         let stored = files.telling.stored();
         match stored.filter(|stored| stored.has_dump() && !request.by_description) {
             Some(stored) => {
-                self.connections = self.connections_for(request, files, stored, target);
+                self.connections = self.connections_for(request, files, stored, target, description);
                 self.as_it_was(stored, description, target);
             }
             None => self.as_described(stored, description),
         }
         self.after.splice(0..0, builders(request.jobs));
+        if let Some(moved) = self.moved.as_ref().filter(|_| self.connections > 1) {
+            self.before.extend(apart::publication(moved));
+            self.after.splice(0..0, apart::seclusion(&self.home));
+        }
         // Made in this transaction, so that nobody can see the rows before they are frozen; parts are not frozen through their parent.
         let whole = self.schema != Some("dump") || stored.is_some_and(|stored| !stored.partitioned);
         let frozen = whole && self.connections == 1;
@@ -173,12 +178,24 @@ impl Plan {
 
     /// As many as were asked for, where each has a row group to send. But only one where more than the table itself has to be made before
     /// its rows, which others would see too early, and where it has a place that moving it whole would not bring back.
-    fn connections_for(&self, request: &Request, files: &Files<'_>, stored: &StoredSchema, target: &Target) -> usize {
+    fn connections_for(
+        &self,
+        request: &Request,
+        files: &Files<'_>,
+        stored: &StoredSchema,
+        target: &Target,
+        description: &TableDescription,
+    ) -> usize {
         let groups: usize = files.all.iter().map(|file| file.groups()).sum();
         let alone = self.before.is_empty() && stored.ancestors.is_empty() && stored.attach.is_empty();
         let mut schemas = stored.relations.iter().map(|relation| &relation.schema);
         let in_one_schema = schemas.next().is_none_or(|first| schemas.all(|schema| schema == first));
-        let possible = alone && in_one_schema && target.present.may_make_schemas;
+        // What is relocated is known by its name only.
+        let distinct = !stored.objects.iter().any(|object| stored.relations.contains(&object.bare_name()));
+        // Under its own name it has all of its names, or is not made.
+        let keeps_name = (&description.schema, &description.table) == (&target.schema, &target.table);
+        let named = target.present.names_are_free || !keeps_name;
+        let possible = alone && in_one_schema && distinct && named && target.present.place_is_free;
         if possible { request.jobs.min(groups).max(1) } else { 1 }
     }
 

@@ -14,12 +14,14 @@ pub(crate) struct Present {
     pub(crate) ancestors: Vec<bool>,
     /// The server's process for this session, which makes the name of a scratch schema its own.
     pub(crate) backend: i32,
-    /// Whether the role may make schemas.
-    pub(crate) may_make_schemas: bool,
+    /// Whether it makes no difference where the table is made, if it is moved to its place in the end.
+    pub(crate) place_is_free: bool,
+    /// Whether no name of the table and of what belongs to it is taken there.
+    pub(crate) names_are_free: bool,
 }
 
-/// Looks each of them up. Within the restore's transaction.
-pub(crate) fn of(client: &mut Client, stored: &StoredSchema) -> Result<Present> {
+/// Looks each of them up. Within the restore's transaction. `schema` is the one that the table shall be in.
+pub(crate) fn of(client: &mut Client, stored: &StoredSchema, schema: &str) -> Result<Present> {
     let refused = |cause| from_postgres(STEP, cause);
     // A function's arguments are compared as they were written: with the schema of every type.
     client.batch_execute("SET LOCAL search_path = ''").map_err(refused)?;
@@ -33,11 +35,29 @@ pub(crate) fn of(client: &mut Client, stored: &StoredSchema) -> Result<Present> 
         present.ancestors.push(row.get(0));
     }
     client.batch_execute("SET LOCAL search_path TO DEFAULT").map_err(refused)?;
-    let own = "SELECT pg_catalog.pg_backend_pid(), pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')";
-    let own = client.query_one(own, &[]).map_err(refused)?;
-    (present.backend, present.may_make_schemas) = (own.get(0), own.get(1));
+    present.backend = client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).map_err(refused)?.get(0);
+    let names: Vec<&str> = stored.relations.iter().map(|relation| relation.name.as_str()).collect();
+    let place = client.query_one(PLACE, &[&schema, &names]).map_err(refused)?;
+    let published = client.query_opt(PUBLISHED_SCHEMAS, &[]).map_err(refused)?.is_some()
+        && client.query_opt(PUBLISHED, &[&schema]).map_err(refused)?.is_some();
+    (present.place_is_free, present.names_are_free) = (place.get::<_, bool>(0) && !published, place.get(1));
     Ok(present)
 }
+
+/// Whether the role may make schemas, nothing gives rights to what is made in the table's own, and no publication takes what is made
+/// anywhere; and whether no name of the table or of what belongs to it is taken.
+const PLACE: &str = "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') \
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE puballtables) \
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_default_acl d JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace \
+         WHERE n.nspname = $1), \
+     NOT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]))";
+
+/// Whether publications can be of schemas: before 15 they cannot.
+const PUBLISHED_SCHEMAS: &str =
+    "SELECT 1 WHERE pg_catalog.to_regclass('pg_catalog.pg_publication_namespace') IS NOT NULL";
+const PUBLISHED: &str = "SELECT 1 FROM pg_catalog.pg_publication_namespace p JOIN pg_catalog.pg_namespace n ON n.oid = p.pnnspid \
+     WHERE n.nspname = $1";
 
 fn parameters(object: &Object) -> Vec<&(dyn postgres::types::ToSql + Sync)> {
     match object.kind {

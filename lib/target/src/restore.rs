@@ -18,7 +18,7 @@ use crate::{catalog, gone, moving, sequences};
 use postgres::Client;
 use postgres::error::SqlState;
 use vb_core::{Error, Result};
-use vb_postgres::connection::{Parameters, connect, from_postgres};
+use vb_postgres::connection::{Parameters, connect_narrowed, from_postgres};
 use vb_postgres::snapshot::SESSION_SETTINGS;
 
 /// A restore that is planned, its transaction open. Dropped, it changes nothing.
@@ -67,7 +67,8 @@ impl Restore {
     /// # Errors
     /// If the server cannot be reached, or the rows cannot go where they should.
     pub fn open(request: &Request, backups: Vec<Backup>, parameters: &Parameters) -> Result<Self> {
-        let mut client = connect(parameters)?;
+        // Further connections must reach the same server.
+        let (mut client, parameters) = connect_narrowed(parameters)?;
         let step = "beginning the restore";
         client.batch_execute(SESSION_SETTINGS).map_err(|cause| from_postgres(step, cause))?;
         client.batch_execute("SET lock_timeout = '10s'").map_err(|cause| from_postgres(step, cause))?;
@@ -78,7 +79,7 @@ impl Restore {
         client.batch_execute(begin).map_err(|cause| from_postgres(step, cause))?;
         catalog::inspect(&mut client, &mut target, oid, description, stored)?;
         let plan = plan::of(request, &files, &target)?;
-        let apart = Apart::new(parameters, &plan);
+        let apart = Apart::new(&parameters, &plan);
         Ok(Self { plan, client, backups, apart })
     }
 
@@ -88,10 +89,10 @@ impl Restore {
         self.apart.clone()
     }
 
-    /// Sends every row; `passed` hears of the bytes. Nothing is visible to others before [`Loaded::commit`].
+    /// Sends every row; `passed` hears of the bytes. Nothing is visible to others before [`Loaded::commit`] but what [`Restore::apart`] names.
     ///
     /// # Errors
-    /// Whatever the server refuses; then nothing is changed.
+    /// Whatever the server refuses; then nothing is changed, once that is removed.
     pub fn run(self, passed: &(dyn Fn(u64) + Sync)) -> Result<Loaded> {
         let Self { plan, mut client, backups, apart } = self;
         let files = Files::of(&backups)?;
@@ -99,7 +100,6 @@ impl Restore {
         for statement in &plan.before {
             client.batch_execute(statement).map_err(|cause| not_made(&step, &plan, statement, cause))?;
         }
-        apart.iter().try_for_each(|apart| apart.publish(&mut client, &step))?;
         let verdicts = match files.are_a_chain() {
             true => liveness::judge(&Keys::of(&mut client, &plan, &files)?)?,
             false => Vec::new(),

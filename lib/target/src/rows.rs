@@ -36,6 +36,11 @@ impl std::ops::AddAssign for Counts {
 pub(crate) struct Groups(AtomicUsize);
 
 impl Groups {
+    /// Leaves nothing for anybody.
+    pub(crate) fn end(&self) {
+        self.0.store(usize::MAX / 2, Ordering::Relaxed);
+    }
+
     fn take(&self, file: &ParquetFile) -> Option<usize> {
         Some(self.0.fetch_add(1, Ordering::Relaxed)).filter(|group| *group < file.groups())
     }

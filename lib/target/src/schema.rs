@@ -1,8 +1,9 @@
 //! The statements of a stored schema in the order of a restore: what the table needs, itself, and what follows its rows. Pure.
 //!
-//! Under another name the table is first made in a scratch schema, where nothing can be in its way, and under its own name, so
-//! that its statements mean what they meant; when it is whole, the server renames and moves it.
+//! A table that shall bear another name, or that several connections fill, is first made in a scratch schema, where nothing can be in
+//! its way, and under its own name, so that its statements mean what they meant; when it is whole, the server renames and moves it.
 
+use crate::alive;
 use crate::catalog::Target;
 use crate::definition::full_name;
 use crate::optional::Optional;
@@ -17,7 +18,7 @@ const NO_PATH: &str =
 /// The rows come as any session would write them: functions of constraints may look for tables without naming their schema.
 const OWN_PATH: &str = "SET LOCAL search_path TO DEFAULT; SET LOCAL check_function_bodies TO DEFAULT; SET LOCAL standard_conforming_strings TO DEFAULT";
 
-/// Where a table is made that shall bear another name in the end.
+/// Where a table is made that is moved to its place in the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Move {
     /// The name that it had.
@@ -142,7 +143,7 @@ impl Move {
         let scratch: Vec<(String, String)> = schemas
             .into_iter()
             .enumerate()
-            .map(|(number, schema)| (schema.clone(), format!("vb_restore_{backend}_{number}")))
+            .map(|(number, schema)| (schema.clone(), format!("{}{backend}_{number}", alive::SCHEMAS)))
             .collect();
         let mut moved = Self { from, to, scratch, dropped: Vec::new() };
         let places = ancestors

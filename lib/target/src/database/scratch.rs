@@ -188,20 +188,26 @@ fn elsewhere(parameters: &Parameters) -> Result<(Client, Parameters)> {
 /// Drops what killed restores into the place of this one have left, and says so. Those of another place hold their locks elsewhere.
 fn sweep(client: &mut Client, name: &str) -> Result<Vec<String>> {
     let step = "dropping what a killed restore has left";
+    // Only what bears the mark is asked for its lock.
     let query = format!(
-        "SELECT datname::text FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname::text, $1) \
-         AND pg_catalog.shobj_description(oid, 'pg_database') = $2 AND pg_catalog.pg_has_role(datdba, 'USAGE') AND {} ORDER BY 1",
+        "WITH marked AS MATERIALIZED (SELECT oid, datname FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname::text, $1) \
+         AND pg_catalog.shobj_description(oid, 'pg_database') = $2 AND pg_catalog.pg_has_role(datdba, 'USAGE')) \
+         SELECT datname::text FROM marked WHERE {} ORDER BY 1",
         alive::is_abandoned("oid")
     );
     let beginning = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
     let rows = client.query(&query, &[&beginning, &alive::MARK]).map_err(|cause| from_postgres(step, cause))?;
-    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    for name in &names {
-        let dropped = client.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", identifier(name)));
-        dropped.map_err(|cause| from_postgres(step, cause))?;
+    let mut told = Vec::new();
+    for name in rows.iter().map(|row| row.get::<_, String>(0)) {
+        // Not by force: whoever is connected may be a restore whose lock was lost.
+        match client.batch_execute(&format!("DROP DATABASE {}", identifier(&name))) {
+            Ok(()) => told.push(format!("dropped the database {name}, which a killed restore had left")),
+            Err(cause) if cause.code() == Some(&SqlState::OBJECT_IN_USE) => {}
+            Err(cause) => told.push(from_postgres(step, cause).to_string()),
+        }
     }
     client.batch_execute("SELECT pg_catalog.pg_advisory_unlock_all()").map_err(|cause| from_postgres(step, cause))?;
-    Ok(names.iter().map(|name| format!("dropped the database {name}, which a killed restore had left")).collect())
+    Ok(told)
 }
 
 /// `NAME_restore_20261121_031500`; a long name is cut.
