@@ -47,6 +47,10 @@ struct Chaos {
     chance: Chance,
     tally: Tally,
     whole_run: Duration,
+    /// What the keys of this round do not come before.
+    begun: String,
+    /// How the round before ended.
+    code_before: i32,
 }
 
 /// What happens in a round.
@@ -77,7 +81,15 @@ fn run(name: &str, place: Place, stock: Stock) -> Result<()> {
     let mut chance = Chance::from_environment();
     let content: Vec<u8> = (0..LENGTH).map(|_| chance.below(256) as u8).collect();
     fs::write(place.path(DATA), content).context("writing the data")?;
-    let mut chaos = Chaos { place, stock, chance, tally: Tally::default(), whole_run: Duration::ZERO };
+    let mut chaos = Chaos {
+        place,
+        stock,
+        chance,
+        tally: Tally::default(),
+        whole_run: Duration::ZERO,
+        begun: String::new(),
+        code_before: 0,
+    };
     let calm = Disaster { kill: None, every: 0, seed: 0 };
     chaos.whole_run = chaos.round(calm)?;
     ensure!(chaos.tally.whole == 1, "an undisturbed run failed: {}", chaos.tally.violations.join("\n"));
@@ -126,6 +138,8 @@ impl Chaos {
     /// Returns how long the pipeline took.
     fn round(&mut self, disaster: Disaster) -> Result<Duration> {
         let proxy = self.proxy(disaster)?;
+        let now = self.place.shell("date -u +%Y%m%d_%H%M%S").run()?.succeeded()?;
+        self.begun = format!("chaos/chaos_{}", now.stdout_text().trim());
         let begun = Instant::now();
         let pipeline = Pipeline::start(self.stages(proxy.as_ref())?)?;
         if let Some((stage, moment)) = disaster.kill {
@@ -140,6 +154,7 @@ impl Chaos {
         let words = || ended.iter().map(ToString::to_string).collect::<String>();
         let round = self.tally.rounds;
         self.judge(&ended).with_context(|| format!("round {round}, {disaster:?}\n{}", words()))?;
+        self.code_before = ended[1].exit_code;
         Ok(ended[1].after)
     }
 
@@ -174,7 +189,9 @@ impl Chaos {
         if uploads > 0 {
             self.wrong(&format!("{uploads} uploads are open"), ended)?;
         }
-        let keys = self.stock.keys()?;
+        let all = self.stock.keys()?;
+        let (late, keys): (Vec<_>, Vec<_>) = all.iter().partition(|key| ***key < *self.begun && key.ends_with(".gz"));
+        self.judge_late(&late, ended)?;
         let (manifests, rest): (BTreeSet<_>, BTreeSet<_>) =
             keys.iter().partition(|key| key.ends_with("_metadata.json"));
         let unnamed = rest.len().saturating_sub(listed);
@@ -186,7 +203,7 @@ impl Chaos {
             self.tally.files_left += unnamed.max(1);
             self.wrong(&format!("in the store: {keys:?}"), ended)?;
         }
-        keys.iter().try_for_each(|key| self.stock.delete(key))?;
+        all.iter().try_for_each(|key| self.stock.delete(key))?;
         let known = |path: &String| path == DATA || path.starts_with("backups/");
         let left: Vec<String> = files(&self.place.work())?.into_iter().filter(|path| !known(path)).collect();
         let temporary = ["home", "tmp"].map(|name| files(&self.place.path("..").join(name)));
@@ -196,6 +213,17 @@ impl Chaos {
             if !found.is_empty() {
                 self.wrong(&format!("left on this machine: {found:?}"), ended)?;
             }
+        }
+        Ok(())
+    }
+
+    /// What the round before had on its way when it was killed, or when nobody could tell any more, may come when it has been judged.
+    fn judge_late(&mut self, late: &[&String], ended: &[Ended]) -> Result<()> {
+        if [8, 137].contains(&self.code_before) {
+            self.tally.litter += late.len();
+        } else if !late.is_empty() {
+            self.tally.files_left += late.len();
+            self.wrong(&format!("of the round before, which ended with {}: {late:?}", self.code_before), ended)?;
         }
         Ok(())
     }

@@ -58,18 +58,22 @@ pub fn unless_it_came(error: Error, mut look: impl FnMut() -> Result<bool>) -> R
     if came.is_ok_and(|came| came) { Ok(()) } else { Err(error) }
 }
 
-/// Looks until what a server may still be making is there, but no longer than a few seconds.
+/// Looks until what a server may still be making is there, but no longer than a few seconds. A look that fails for a passing reason is no
+/// reason to give up: whatever lost the answer may be in its way too.
 ///
 /// # Errors
-/// That of a look that fails, which is the last one.
+/// That of the last look, or of one that fails for good.
 pub fn comes(mut look: impl FnMut() -> Result<bool>) -> Result<bool> {
+    let mut last = Ok(false);
     for pause in LOOKS {
         std::thread::sleep(pause);
-        if look()? {
-            return Ok(true);
+        last = look();
+        let goes_on = last.as_ref().map_or_else(Error::is_passing, |came| !came);
+        if !goes_on {
+            break;
         }
     }
-    Ok(false)
+    last
 }
 
 #[cfg(test)]
@@ -77,11 +81,11 @@ mod tests {
     use super::*;
 
     /// What comes of an error when the looks go like this, and how many of them there were.
-    fn settled(error: Error, looks: &[Option<bool>]) -> (bool, usize) {
+    fn settled(error: Error, looks: &[std::result::Result<bool, ErrorKind>]) -> (bool, usize) {
         let mut count = 0;
         let result = unless_it_came(error, || {
             count += 1;
-            looks[count - 1].ok_or_else(|| Error::unavailable("looking for a: no answer"))
+            looks[count - 1].map_err(|kind| Error::new(kind, "looking for a: refused"))
         });
         (result.is_ok(), count)
     }
@@ -89,9 +93,10 @@ mod tests {
     #[test]
     fn an_object_that_comes_late_is_ours_and_one_that_does_not_come_is_an_error() {
         let lost = || Error::unavailable("committing a: the connection was closed");
-        assert_eq!(settled(lost(), &[Some(false), Some(true)]), (true, 2));
-        assert_eq!(settled(lost(), &[Some(false), None]), (false, 2));
-        assert_eq!(settled(lost(), &[Some(false); 4]), (false, 4));
-        assert_eq!(settled(Error::conflict("storing a: it exists already"), &[Some(false)]), (false, 1));
+        assert_eq!(settled(lost(), &[Ok(false), Ok(true)]), (true, 2));
+        assert_eq!(settled(lost(), &[Ok(false), Err(ErrorKind::Unavailable), Ok(true)]), (true, 3));
+        assert_eq!(settled(lost(), &[Ok(false), Err(ErrorKind::Usage)]), (false, 2));
+        assert_eq!(settled(lost(), &[Ok(false); 4]), (false, 4));
+        assert_eq!(settled(Error::conflict("storing a: it exists already"), &[Ok(false)]), (false, 1));
     }
 }

@@ -148,22 +148,20 @@ fn commits_whose_answers_are_lost_know_their_own_objects() {
     }
 }
 
-/// fake-gcs-server takes the question how far it is, before it has a byte, for the end of the upload.
+/// fake-gcs-server takes the question how far it is for the end of the upload, and makes an object of what it has.
 #[test]
 fn an_object_that_a_question_has_made_is_taken_back() {
-    let mut puts = 0;
-    let plan = move |request: &Request| {
-        puts += usize::from(request.line.starts_with("PUT "));
-        match puts {
-            1 => Some(Fault::Reset),
-            2 => Some(Fault::LoseAnswer),
-            _ => None,
-        }
-    };
-    let store = GcsStore::open(SERVER.behind("question", Box::new(plan))).unwrap();
-    let error = stream(&store, "a", &sample(2 * PART)).unwrap_err();
-    must_be(&error, ErrorKind::Failure, "storing bytes 0 to ");
-    assert_eq!(store.head(&key("a")).unwrap(), None);
+    for first in [Fault::Reset, Fault::LoseAnswer, Fault::Answer(429, "retry-after: 1\r\n", "")] {
+        let mut puts = 0;
+        let plan = move |request: &Request| {
+            puts += usize::from(request.line.starts_with("PUT "));
+            [Some(first), Some(Fault::LoseAnswer)].get(puts.wrapping_sub(1)).copied().flatten()
+        };
+        let store = GcsStore::open(SERVER.behind("question", Box::new(plan))).unwrap();
+        let error = stream(&store, "a", &sample(2 * PART)).unwrap_err();
+        must_be(&error, ErrorKind::Failure, "storing bytes 0 to ");
+        assert_eq!(store.head(&key("a")).unwrap(), None, "{first:?}");
+    }
 }
 
 #[test]
