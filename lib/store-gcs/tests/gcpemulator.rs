@@ -89,6 +89,8 @@ fn tags_replace_tags_and_leave_the_facts() {
     store.tag(&key("a"), &facts(&[("state", "new"), ("keep", "30 days")])).unwrap();
     store.tag(&key("a"), &facts(&[("state", "verified")])).unwrap();
     let mut kept = SERVER.says("/test/o/tags%2Fa")["metadata"].as_object().unwrap().clone();
+    // Which upload has made it.
+    assert!(kept.remove("upload").is_some());
     // Google takes away what is set to null; this server keeps it so.
     kept.retain(|_, value| !value.is_null());
     assert_eq!(json!(kept), json!({"set": "weather", "tag-state": "verified"}));
