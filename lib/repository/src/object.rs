@@ -42,7 +42,9 @@ impl Traces {
             self.journal.opening(self.entry, &self.key);
         }
         let result = step();
-        let answer_lost = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable);
+        // A refusal begins nothing; of an answer that was lost, cut off or changed nobody can say that.
+        let unclear = [ErrorKind::Unavailable, ErrorKind::Failure, ErrorKind::Integrity];
+        let answer_lost = result.as_ref().is_err_and(|error| unclear.contains(&error.kind()));
         let mut trace = lock(&self.trace);
         if matches!(*trace, Trace::Opening) && !answer_lost {
             *trace = Trace::Nothing;

@@ -162,7 +162,13 @@ async fn create(shared: &Shared, key: &Key, metadata: &Facts) -> Result<String> 
         let request = with_options!(request, shared.config.options, Content::Data(metadata));
         // The whole object's checksum, not one of the parts' checksums: so it can be compared later.
         let request = request.checksum_algorithm(ChecksumAlgorithm::Crc32).checksum_type(ChecksumType::FullObject);
-        call(&step, shared.config.policy.limit(0), request.send())
+        let begun = call(&step, shared.config.policy.limit(0), request.send());
+        // What cannot be understood may have been cut off: an upload was begun, and another try finds and ends it.
+        async {
+            begun
+                .await
+                .map_err(|error| if error.kind() == ErrorKind::Failure { error.worth_another_try() } else { error })
+        }
     });
     let answer = answer.await?;
     let id = answer.upload_id;
