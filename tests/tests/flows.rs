@@ -161,10 +161,9 @@ fn a_lost_mark_is_found_in_the_store() {
     let run = flow("incremental");
     assert!(run.stderr_text().contains("data/.last_backup was written anew for verification_"), "{run}");
     let done = run.event("vb-export", "done").unwrap();
-    assert_eq!(
-        (&done["kind"], &done["by"], &done["deletes"]["dirty"]),
-        (&"incremental".into(), &"xmin".into(), &5.into())
-    );
+    assert_eq!((&done["kind"], &done["by"]), (&"incremental".into(), &"xmin".into()));
+    // More, where a transaction of another test was open while the base was made.
+    assert!(done["deletes"]["dirty"].as_u64() >= Some(5), "{done}");
     night.flow("restore").env("DATABASE_URL", night.target.url()).run().unwrap().succeeded().unwrap();
     assert_eq!(weather::digest(&night.target, TABLE).unwrap(), weather::digest(&night.source, TABLE).unwrap());
 }
