@@ -1,16 +1,10 @@
 //! The request that makes an object visible: tried again, and not taken for a failure where only its answer was lost.
 
 use crate::retries::with_retries;
-use std::time::Duration;
 use tokio::runtime::Runtime;
 use vb_core::key::Key;
 use vb_core::{Error, ErrorKind, Result};
-use vb_store::{RetryPolicy, Store, Stored, Warn, find_own};
-
-/// When to look for an object whose commit failed without a clear answer. A server may still be at work for a client that
-/// is gone: fake-gcs-server forgets the upload first and shows the object some hundred milliseconds later.
-const LOOKS: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
+use vb_store::{LOOKS, RetryPolicy, Store, Stored, Warn, find_own};
 
 /// How patiently to commit, and what to believe.
 pub struct Commit<'store> {

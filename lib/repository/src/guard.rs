@@ -14,19 +14,14 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 use vb_core::Result;
 use vb_core::environment::Environment;
 use vb_core::key::Key;
 use vb_core::location::Location;
-use vb_store::{OpenUpload, Store};
+use vb_store::{LOOKS, OpenUpload, Store};
 
 /// The only argument of a program when it runs as the guard of another run's upload.
 pub(crate) const ARGUMENT: &str = "--as-the-guard-of-an-upload";
-
-/// When to look for an upload whose beginning was on its way to the store when the command was killed.
-const LOOKS: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// A line of the journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]

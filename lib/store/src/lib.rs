@@ -16,7 +16,7 @@ mod retrying;
 pub use contract::{Facts, Lifecycle, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload, unrecorded};
 pub use local::LocalStore;
 pub use memory::MemoryStore;
-pub use own::find_own;
+pub use own::{LOOKS, find_own};
 pub use random::random_u64;
 pub use retry::{RetryPolicy, Warn, no_warning};
 pub use retrying::Retrying;

@@ -1,9 +1,15 @@
-//! Whether an object is the one that we sent: for when the answer to a write was lost.
+//! For when the answer to a write was lost: when to look for what it has made, and whether an object is the one that we sent.
 
 use crate::{Store, Stored};
+use std::time::Duration;
 use vb_core::Result;
 use vb_core::key::Key;
 use vb_core::parts::ranges;
+
+/// When to look for what a server may still be making for a client that is gone: an upload whose beginning was not answered, an object
+/// whose commit was not. fake-gcs-server forgets the upload first and shows the object some hundred milliseconds later.
+pub const LOOKS: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// The object under this key if it has this length and CRC-32, else `None`. Reads it whole where the store keeps no
 /// checksum. The bytes are what counts: whether another writer stored the same ones makes no difference to a reader.
