@@ -5,14 +5,11 @@
 //! its connection holds a lock that says so.
 
 use crate::alive;
-use crate::files::Files;
 use crate::plan::Plan;
-use crate::rows::{self, Counts, Groups, Sending};
 use crate::schema::Move;
 use postgres::Client;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use vb_core::{Error, Result};
+use vb_core::Result;
 use vb_postgres::connection::{Parameters, connect, from_postgres};
 use vb_postgres::snapshot::SESSION_SETTINGS;
 use vb_postgres::sql::{identifier, literal};
@@ -56,34 +53,9 @@ impl Apart {
         Some(Self { parameters: parameters.clone(), schemas, backends: Arc::default() })
     }
 
-    /// Sends the rows of all files by so many connections, which share the row groups.
-    pub(crate) fn send(
-        &self,
-        plan: &Plan,
-        files: &Files<'_>,
-        wanted: &(dyn Fn(usize, u64) -> bool + Sync),
-        passed: &(dyn Fn(u64) + Sync),
-    ) -> Result<Vec<Counts>> {
-        let clients = (0..plan.connections).map(|_| self.connect()).collect::<Result<Vec<_>>>()?;
-        let groups: Vec<Groups> = files.all.iter().map(|_| Groups::default()).collect();
-        let share = Share { plan, files, groups: &groups, wanted, passed };
-        let shares = thread::scope(|scope| {
-            let running: Vec<_> = clients.into_iter().map(|client| scope.spawn(|| share.send(client))).collect();
-            // All of them, so that nothing is written any more when the first error is told.
-            let ended: Vec<Result<Vec<Counts>>> = running
-                .into_iter()
-                .map(|thread| {
-                    thread.join().unwrap_or_else(|_| Err(Error::failure("restoring rows: a thread ended early")))
-                })
-                .collect();
-            ended.into_iter().collect::<Result<Vec<_>>>()
-        })?;
-        let mut all = vec![Counts::default(); files.all.len()];
-        for (sum, share) in shares.iter().flat_map(|shares| shares.iter().enumerate()) {
-            all[sum] += *share;
-        }
-        files.all.iter().zip(&all).try_for_each(|(file, counts)| rows::check_all(&plan.table, file, *counts))?;
-        Ok(all)
+    /// So many connections to it, each with its transaction open.
+    pub(crate) fn connections(&self, count: usize) -> Result<Vec<Client>> {
+        (0..count).map(|_| self.connect()).collect()
     }
 
     fn connect(&self) -> Result<Client> {
@@ -116,37 +88,6 @@ impl Apart {
                     AND pg_catalog.obj_description(oid, 'pg_namespace') = $2";
         let schemas = client.query(ours, &[&self.schemas, &alive::MARK]).map_err(refused)?;
         drop_schemas(client, "2s", &schemas.iter().map(|row| row.get(0)).collect::<Vec<String>>()).map_err(refused)
-    }
-}
-
-/// What the connections share.
-struct Share<'run> {
-    plan: &'run Plan,
-    files: &'run Files<'run>,
-    groups: &'run [Groups],
-    /// Which row of which file.
-    wanted: &'run (dyn Fn(usize, u64) -> bool + Sync),
-    passed: &'run (dyn Fn(u64) + Sync),
-}
-
-impl Share<'_> {
-    /// The work of one connection. If it fails, the others need not go on.
-    fn send(&self, mut client: Client) -> Result<Vec<Counts>> {
-        let sent = self.send_files(&mut client);
-        let counts = sent.inspect_err(|_| self.groups.iter().for_each(Groups::end))?;
-        let step = format!("restoring {}", self.plan.table);
-        client.batch_execute("COMMIT").map_err(|cause| from_postgres(step, cause))?;
-        Ok(counts)
-    }
-
-    fn send_files(&self, client: &mut Client) -> Result<Vec<Counts>> {
-        let send = |(place, (file, load))| {
-            let wanted = |row: u64| (self.wanted)(place, row);
-            let (table, groups) = (&self.plan.table, &self.groups[place]);
-            let sending = Sending { table, file, load, groups, wanted: Some(&wanted) };
-            rows::send_share(client, &sending, self.passed)
-        };
-        self.files.all.iter().copied().zip(&self.plan.loads).enumerate().map(send).collect()
     }
 }
 

@@ -36,6 +36,7 @@ mod rows;
 mod schema;
 mod selection;
 mod sequences;
+mod share;
 mod unpacking;
 pub mod window;
 

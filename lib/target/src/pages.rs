@@ -112,7 +112,7 @@ impl Levels {
         Self { repetition: bits(column.max_rep_level()), definition: bits(column.max_def_level()) }
     }
 
-    /// Whether a page has no more values than its chunk, and its lengths and numbers no more than itself.
+    /// Whether a page has no more values than its chunk, and no more lengths than values.
     fn are_plausible(self, page: &Page, most_values: u64) -> bool {
         let values = match page {
             Page::DictionaryPage { .. } => return true,

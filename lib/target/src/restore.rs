@@ -7,13 +7,12 @@ use crate::errors::{not_made, refused};
 use crate::files::Files;
 use crate::keys::Keys;
 use crate::liveness::{self, Verdict};
-use crate::load::Load;
 use crate::optional::{self, LeftOut};
 use crate::oracle::{self, Identity};
-use crate::parquet_file::ParquetFile;
 use crate::plan::{self, Plan};
 use crate::request::Request;
-use crate::rows::{self, Counts, Groups, Sending};
+use crate::rows::Counts;
+use crate::share::Share;
 use crate::{catalog, gone, moving, sequences};
 use postgres::Client;
 use postgres::error::SqlState;
@@ -104,9 +103,10 @@ impl Restore {
             true => liveness::judge(&Keys::of(&mut client, &plan, &files)?)?,
             false => Vec::new(),
         };
+        let share = Share::new(&plan, &files, &verdicts, passed);
         let counts = match &apart {
-            Some(apart) => apart.send(&plan, &files, &|place, row| is_live(&verdicts, place, row), passed)?,
-            None => send(&mut client, &plan, &files, &verdicts, passed)?,
+            Some(apart) => share.send_together(apart.connections(plan.connections)?)?,
+            None => share.send_alone(&mut client)?,
         };
         let records_deleted = gone::delete(&mut client, &plan, &files, &verdicts)?;
         let records_unchanged = merge(&mut client, &plan, counts.iter().map(|counts| counts.sent).sum(), &step)?;
@@ -130,27 +130,6 @@ impl Restore {
             identity,
         })
     }
-}
-
-/// Whether a row of this backup is there in the end; without verdicts every one is.
-fn is_live(verdicts: &[Verdict], place: usize, row: u64) -> bool {
-    verdicts.get(place).is_none_or(|verdict| verdict.is_live(row))
-}
-
-fn send(
-    client: &mut Client,
-    plan: &Plan,
-    files: &Files<'_>,
-    verdicts: &[Verdict],
-    passed: &(dyn Fn(u64) + Sync),
-) -> Result<Vec<Counts>> {
-    let send = |(place, (file, load)): (usize, (&ParquetFile, &Load))| {
-        let live = |row: u64| is_live(verdicts, place, row);
-        let wanted: Option<&(dyn Fn(u64) -> bool + Sync)> = if verdicts.is_empty() { None } else { Some(&live) };
-        let sending = Sending { table: &plan.table, file, load, groups: &Groups::default(), wanted };
-        rows::send(client, &sending, passed)
-    };
-    files.all.iter().copied().zip(&plan.loads).enumerate().map(send).collect()
 }
 
 /// Rows that waited are merged, but for those that the table has as they are, which are counted. Where rows trade unique values,

@@ -216,6 +216,6 @@ impl Sending<'_> {
     }
 }
 
-fn join<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+pub(crate) fn join<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     thread.join().unwrap_or_else(|_| Err(Error::failure("restoring rows: a thread ended unexpectedly")))
 }
