@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use vb_tests::chance::Chance;
 use vb_tests::command::Run;
+use vb_tests::leftovers::until;
 use vb_tests::place::Place;
 use vb_tests::servers::{Database, Postgres, S3Server};
 use vb_tests::weather;
@@ -150,6 +151,17 @@ fn a_restore_is_tried_and_nothing_is_left_of_it() {
     let left = || database.client().unwrap().query_one(left, &[]).unwrap().get::<_, i64>(0);
     assert_eq!(left(), 0);
     verify(&place, &format!("{id} --level 3")).unwrap().exited(2).unwrap();
+
+    // One that was killed leaves its database, and the next one drops it.
+    let line = format!("{id} --level 3");
+    let command = place.command("vb-verify").unwrap().args(line.split_whitespace());
+    let mut running = command.env("VB_SCRATCH_DATABASE_URL", database.url()).spawn().unwrap();
+    until("its database", || Ok((left() > 0).then_some(()))).unwrap();
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let swept = |run: Run| run.stderr_text().contains("which a killed command had left").then_some(());
+    until("the end of it", || Ok(swept(try_it()?.succeeded()?))).unwrap();
+    assert_eq!(left(), 0);
 
     // Without its base it restores nothing, although its own bytes are good.
     fs::remove_file(manifest(&place, &full)).unwrap();

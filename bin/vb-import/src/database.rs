@@ -101,7 +101,7 @@ impl Restore<'_> {
             let scratch = scratch.clone();
             cleanup::on_failure(move || drop(scratch.remove()))
         };
-        let mut outcome = self.fill(session, source, scratch.parameters())?;
+        let mut outcome = self.fill(session, source, &scratch.parameters())?;
         if let Some(shortfall) = outcome.shortfall {
             return Err(shortfall.during(format!("{} stays as it is", scratch.live)));
         }
@@ -117,8 +117,9 @@ impl Restore<'_> {
             if let Err(error) = scratch.swap(disconnect) {
                 if error.kind() == ErrorKind::Conflict {
                     // What took so long is not thrown away for somebody who has connected meanwhile.
+                    scratch.keep()?;
                     undo.disarm();
-                    return Err(error.during(format!("{} is restored and checked, and waits", scratch.name)));
+                    return Err(error.during(format!("{} is restored and checked, and waits", scratch.name())));
                 }
                 return Err(error);
             }

@@ -49,7 +49,7 @@ impl Command for Arguments {
             // Says whether it is not there or cannot be read.
             select::by_id(&*store, id)?;
         }
-        let restorer = Restorer::new(location.to_string(), self.scratch.clone(), session.environment());
+        let restorer = Restorer::new(location.to_string(), self.scratch.clone(), session);
         let chosen = chosen::choose(&self, &found.entries, &store.describe())?;
         let by_id = found.entries.iter().map(|entry| (&*entry.row.id, entry)).collect();
         let mut run = Run {

@@ -9,13 +9,14 @@ use std::process::{Child, Command, Stdio};
 use vb_core::fact::Level;
 use vb_core::manifest::Manifest;
 use vb_core::{Error, ErrorKind, Result, naming};
+use vb_pipe::Session;
 
 /// How the children find the store, and where they restore.
 #[derive(Debug)]
 pub(crate) struct Restorer {
     store: String,
     scratch_url: Option<String>,
-    environment: vb_core::environment::Environment,
+    session: Session,
 }
 
 /// A stage of the pipe.
@@ -27,12 +28,8 @@ struct Stage {
 }
 
 impl Restorer {
-    pub(crate) fn new(
-        store: String,
-        scratch_url: Option<String>,
-        environment: &vb_core::environment::Environment,
-    ) -> Self {
-        Self { store, scratch_url, environment: environment.clone() }
+    pub(crate) fn new(store: String, scratch_url: Option<String>, session: &Session) -> Self {
+        Self { store, scratch_url, session: session.clone() }
     }
 
     /// Restores a chain, the full backup first; the level that the last one reaches.
@@ -57,7 +54,7 @@ impl Restorer {
 
     /// The whole chain at once, as every restore does it.
     fn restore_database(&self, last: &Manifest, get: &[&str], import: &[&str]) -> Result<Level> {
-        let scratch = Scratch::create(self.scratch_url.as_deref(), &self.environment)?;
+        let scratch = Scratch::create(self.scratch_url.as_deref(), &self.session)?;
         let (more, mut import) = (import, program("vb-import"));
         import.args(more).envs(scratch.variables().iter().map(|(name, value)| (name, value)));
         let said = self.pipe(last, get, "vb-import", import)?;

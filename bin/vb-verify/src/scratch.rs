@@ -1,38 +1,42 @@
-//! A database of its own for a restore: made before it, dropped after it, also when a signal ends us.
+//! A database of its own for a restore: made before it, dropped after it, also when a signal ends us, and by the next run if a kill does.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use vb_core::environment::{DATABASE_URL, Environment, VB_SCRATCH_DATABASE_URL};
 use vb_core::{Error, Result};
+use vb_pipe::Session;
 use vb_pipe::cleanup::{self, Undo};
 use vb_postgres::connection::{Parameters, connect, from_postgres};
+use vb_postgres::passing::Database;
 
 /// Dropped with this value.
 pub(crate) struct Scratch {
     url: String,
-    name: String,
-    server: Parameters,
+    database: Database,
     undo: Undo,
 }
 
 impl Scratch {
-    /// Makes one on the server of this URL, or else of `VB_SCRATCH_DATABASE_URL`.
+    /// Makes one on the server of this URL, or else of `VB_SCRATCH_DATABASE_URL`. Those of killed runs are dropped, with a warning.
     ///
     /// # Errors
     /// A usage error if neither is given; those of the server.
-    pub(crate) fn create(url: Option<&str>, environment: &Environment) -> Result<Self> {
+    pub(crate) fn create(url: Option<&str>, session: &Session) -> Result<Self> {
+        let environment = session.environment();
         let url = url.or(environment.get(VB_SCRATCH_DATABASE_URL)).ok_or_else(|| {
             Error::usage("levels 3 and 4 need a PostgreSQL for scratch databases")
                 .with_hint("Set VB_SCRATCH_DATABASE_URL or give --scratch; the role needs CREATEDB.")
         })?;
         let server = parameters(environment, url)?;
-        let name = name();
-        execute(&server, &format!("CREATE DATABASE {name} TEMPLATE template0"))
-            .map_err(|error| error.during(format!("making the scratch database {name}")))?;
+        let beginning = beginning(&server)?;
+        // What is left is in nobody's way, so that it may stay for a better day.
+        let swept = Database::sweep(&server, &beginning).unwrap_or_else(|error| vec![error.to_string()]);
+        swept.iter().for_each(|words| session.warn(words));
+        let database = Database::create(&server, &name(&beginning), "")?;
         let undo = {
-            let (server, name) = (server.clone(), name.clone());
-            cleanup::on_failure(move || drop(remove(&server, &name)))
+            let database = database.clone();
+            cleanup::on_failure(move || drop(database.remove()))
         };
-        Ok(Self { url: in_database(url, &name), name, server, undo })
+        Ok(Self { url: in_database(url, database.name()), database, undo })
     }
 
     /// What leads a command to it.
@@ -45,16 +49,23 @@ impl Scratch {
     /// # Errors
     /// Those of the server: then it is still there.
     pub(crate) fn drop_now(self) -> Result<()> {
-        remove(&self.server, &self.name)?;
+        self.database.remove()?;
         self.undo.disarm();
         Ok(())
     }
 }
 
-fn name() -> String {
+/// What the names begin with whose locks are held in the database that we connect to first: `vb_scratch_5_`.
+fn beginning(server: &Parameters) -> Result<String> {
+    let query = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
+    let row = connect(server)?.query_one(query, &[]).map_err(|cause| from_postgres("scratch database", cause))?;
+    Ok(format!("vb_scratch_{}_", row.get::<_, u32>(0)))
+}
+
+fn name(beginning: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let time = chrono::Utc::now().format("%Y%m%d%H%M%S");
-    format!("vb_scratch_{time}_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+    format!("{beginning}{time}_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 fn parameters(environment: &Environment, url: &str) -> Result<Parameters> {
@@ -62,18 +73,6 @@ fn parameters(environment: &Environment, url: &str) -> Result<Parameters> {
     let values = known.filter_map(|variable| Some((variable.name.to_owned(), environment.get(*variable)?.to_owned())));
     let own = [(DATABASE_URL.name.to_owned(), url.to_owned())];
     Parameters::resolve(&Environment::new(values.chain(own)), "vb-verify")
-}
-
-fn execute(server: &Parameters, statement: &str) -> Result<()> {
-    connect(server)?.batch_execute(statement).map_err(|cause| from_postgres("scratch database", cause))
-}
-
-/// `FORCE` is of PostgreSQL 13 and newer; whoever is still connected to an older one's keeps it.
-fn remove(server: &Parameters, name: &str) -> Result<()> {
-    let forced = execute(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
-    forced
-        .or_else(|_| execute(server, &format!("DROP DATABASE IF EXISTS {name}")))
-        .map_err(|error| error.during(format!("dropping the scratch database {name}")))
 }
 
 /// The same server's URL or keywords with another database.

@@ -17,6 +17,7 @@ pub mod fidelity;
 pub mod fields;
 pub mod keys;
 pub mod measure;
+pub mod passing;
 pub mod programs;
 pub mod relation;
 pub mod relocate;

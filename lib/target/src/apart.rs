@@ -4,15 +4,18 @@
 //! A restore that fails drops its schemas. Of one that was killed they stay, and the next restore drops them: as long as a restore runs,
 //! its connection holds a lock that says so.
 
-use crate::alive;
 use crate::plan::Plan;
 use crate::schema::Move;
 use postgres::Client;
 use std::sync::{Arc, Mutex, PoisonError};
 use vb_core::Result;
 use vb_postgres::connection::{Parameters, connect, from_postgres};
+use vb_postgres::passing::{self, Listed, MARK};
 use vb_postgres::snapshot::SESSION_SETTINGS;
 use vb_postgres::sql::{identifier, literal};
+
+/// What the names of scratch schemas begin with.
+pub(crate) const SCHEMAS: &str = "vb_restore_";
 
 /// So often what is in the way of dropping is ended.
 const ATTEMPTS: usize = 5;
@@ -29,10 +32,7 @@ pub struct Apart {
 /// The statements that let other connections see what the open transaction has made, and begin the next one.
 pub(crate) fn publication(moved: &Move) -> Vec<String> {
     let mark = |(_, schema): &(String, String)| {
-        [
-            format!("COMMENT ON SCHEMA {} IS {}", identifier(schema), literal(alive::MARK)),
-            format!("SELECT {} FROM pg_catalog.pg_namespace WHERE nspname = {}", alive::claim("oid"), literal(schema)),
-        ]
+        [format!("COMMENT ON SCHEMA {} IS {}", identifier(schema), literal(MARK)), passing::claim(&literal(schema))]
     };
     let marks = moved.scratch.iter().flat_map(mark);
     let anew = ["COMMIT", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"].map(str::to_owned);
@@ -86,7 +86,7 @@ impl Apart {
         client.execute(end, &[&backends]).map_err(refused)?;
         let ours = "SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1) \
                     AND pg_catalog.obj_description(oid, 'pg_namespace') = $2";
-        let schemas = client.query(ours, &[&self.schemas, &alive::MARK]).map_err(refused)?;
+        let schemas = client.query(ours, &[&self.schemas, &MARK]).map_err(refused)?;
         drop_schemas(client, "2s", &schemas.iter().map(|row| row.get(0)).collect::<Vec<String>>()).map_err(refused)
     }
 }
@@ -104,15 +104,7 @@ fn drop_schemas(client: &mut Client, patience: &str, schemas: &[String]) -> std:
 pub fn sweep(parameters: &Parameters) -> Result<Vec<String>> {
     let refused = |cause| from_postgres("dropping what a killed restore has left", cause);
     let mut client = connect(parameters)?;
-    // Only what bears the mark is asked for its lock.
-    let query = format!(
-        "WITH marked AS MATERIALIZED (SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE pg_catalog.starts_with(nspname::text, $1) \
-         AND pg_catalog.obj_description(oid, 'pg_namespace') = $2 AND pg_catalog.pg_has_role(nspowner, 'USAGE')) \
-         SELECT nspname::text FROM marked WHERE {} ORDER BY nspname",
-        alive::is_abandoned("oid")
-    );
-    let rows = client.query(&query, &[&alive::SCHEMAS, &alive::MARK]).map_err(refused)?;
-    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let names = passing::abandoned(&mut client, Listed::Schemas, SCHEMAS).map_err(refused)?;
     drop_schemas(&mut client, "10s", &names).map_err(refused)?;
     Ok(names)
 }

@@ -5,7 +5,6 @@
 //! sent that are there in the end.
 #![forbid(unsafe_code)]
 
-mod alive;
 pub mod apart;
 pub mod archive;
 pub mod backup;

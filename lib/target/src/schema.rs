@@ -3,7 +3,7 @@
 //! A table that shall bear another name, or that several connections fill, is first made in a scratch schema, where nothing can be in
 //! its way, and under its own name, so that its statements mean what they meant; when it is whole, the server renames and moves it.
 
-use crate::alive;
+use crate::apart::SCHEMAS;
 use crate::catalog::Target;
 use crate::definition::full_name;
 use crate::optional::Optional;
@@ -143,7 +143,7 @@ impl Move {
         let scratch: Vec<(String, String)> = schemas
             .into_iter()
             .enumerate()
-            .map(|(number, schema)| (schema.clone(), format!("{}{backend}_{number}", alive::SCHEMAS)))
+            .map(|(number, schema)| (schema.clone(), format!("{}{backend}_{number}", SCHEMAS)))
             .collect();
         let mut moved = Self { from, to, scratch, dropped: Vec::new() };
         let places = ancestors

@@ -64,6 +64,15 @@ impl Accident {
         Ok(since)
     }
 
+    /// What killed ones have left is dropped by the next one that makes a database, as soon as the server knows that they are gone.
+    fn next_one_leaves_nothing(&self) -> Result<()> {
+        std::thread::sleep(Duration::from_secs(1)); // a scratch database's name shows its second
+        until("nothing is left", || {
+            self.restore("--verify-only")?.succeeded()?;
+            Ok((!self.beside()?.contains("restore")).then_some(()))
+        })
+    }
+
     fn kept(&self, run: &Run) -> Result<Database> {
         let done = run.event("vb-import", "done")?;
         let name = done["kept_as"].as_str().context("nothing was kept")?.to_owned();
@@ -176,6 +185,27 @@ fn import_of(place: &Path) -> Result<Option<Pid>> {
 }
 
 #[test]
+fn killed_while_its_database_is_made_it_leaves_none_that_stays() {
+    let accident = Accident::new().unwrap();
+    let mut holder = accident.rental.target.client().unwrap();
+    let mut server = accident.rental.target.client().unwrap();
+    // Whoever makes a database from it waits.
+    holder.batch_execute("BEGIN; COMMENT ON DATABASE template0 IS 'held'").unwrap();
+    let mut running = accident.flow("restore-database", "--verify-only").unwrap().spawn().unwrap();
+    let query = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND starts_with(query, $1)";
+    let create = format!("CREATE DATABASE \"{}_restore_", accident.name);
+    let waits = until("the wait for the template", || Ok(server.query_opt(query, &[&create])?)).map(drop);
+    let pid = import_of(&accident.rental.place.work()).unwrap().unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    holder.batch_execute("ROLLBACK").unwrap();
+    waits.unwrap();
+    running.wait().unwrap();
+    // The server goes on with what it was told, whoever told it so.
+    until("the database", || Ok(accident.beside()?.contains("restore").then_some(()))).unwrap();
+    accident.next_one_leaves_nothing().unwrap();
+}
+
+#[test]
 fn killed_at_any_moment_it_leaves_the_old_one_or_the_new_one() {
     let accident = Accident::new().unwrap();
     let mut ends = BTreeSet::new();
@@ -193,10 +223,5 @@ fn killed_at_any_moment_it_leaves_the_old_one_or_the_new_one() {
     }
     assert!(ends.contains(&(true, true)), "{ends:?}");
     assert!(Postgres::shared().is_ok());
-    // What the killed ones have left is dropped by the next one that makes a database, as soon as the server knows that they are gone.
-    until("nothing is left", || {
-        accident.restore("--verify-only")?.succeeded()?;
-        Ok((!accident.beside()?.contains("restore")).then_some(()))
-    })
-    .unwrap();
+    accident.next_one_leaves_nothing().unwrap();
 }

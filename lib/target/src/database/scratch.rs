@@ -2,15 +2,14 @@
 //! transaction, so that whatever happens there is either the old one or the new one, and never none.
 
 use super::properties::{self, Properties};
-use crate::alive;
 use postgres::Client;
 use postgres::error::SqlState;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use vb_core::time::Instant as At;
 use vb_core::{Error, ErrorKind, Result};
 use vb_postgres::connection::{Parameters, connect, from_postgres};
-use vb_postgres::sql::{identifier, literal};
+use vb_postgres::passing::Database;
+use vb_postgres::sql::identifier;
 
 /// The longest name that the server keeps, in bytes.
 const LONGEST: usize = 63;
@@ -22,8 +21,6 @@ const LEAVING: Duration = Duration::from_secs(30);
 /// A database that takes the place of another one, or is dropped.
 #[derive(Clone)]
 pub struct Scratch {
-    /// Its name while it waits.
-    pub name: String,
     /// The name that it is to have.
     pub live: String,
     /// The name that the old one is to have then; none where there is no old one.
@@ -32,9 +29,7 @@ pub struct Scratch {
     pub warnings: Vec<String>,
     properties: Option<Properties>,
     server: Parameters,
-    here: Parameters,
-    /// Holds the lock that says that a restore is running.
-    _alive: Arc<Mutex<Client>>,
+    database: Database,
 }
 
 /// Somebody who is connected to the live database.
@@ -65,29 +60,23 @@ impl Scratch {
         let properties = properties::of(&mut client, &live)?;
         let name = name(&live, "restore", now);
         // What is left is in nobody's way, so that it may stay for a better day.
-        let warnings = sweep(&mut client, &name).unwrap_or_else(|error| vec![error.to_string()]);
+        let warnings = sweep(&server, &name).unwrap_or_else(|error| vec![error.to_string()]);
         let options = properties.as_ref().map_or_else(String::new, Properties::create_options);
-        let create = format!("CREATE DATABASE {} TEMPLATE template0{options}", identifier(&name));
-        let claim = format!(
-            "SELECT {} FROM pg_catalog.pg_database WHERE datname = {}; COMMENT ON DATABASE {} IS {}",
-            alive::claim("oid"),
-            literal(&name),
-            identifier(&name),
-            literal(alive::MARK)
-        );
-        for statement in [&create, &claim, alive::STAY] {
-            let made = client.batch_execute(statement);
-            made.map_err(|cause| from_postgres(format!("making the database {name}"), cause))?;
-        }
+        let database = Database::create(&server, &name, &options)?;
         let before = properties.is_some().then(|| self::name(&live, "before", now));
-        let here = server.in_database(&name);
-        Ok(Self { name, live, before, warnings, properties, server, here, _alive: Arc::new(Mutex::new(client)) })
+        Ok(Self { live, before, warnings, properties, server, database })
+    }
+
+    /// Its name while it waits.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.database.name()
     }
 
     /// How to connect to it.
     #[must_use]
-    pub fn parameters(&self) -> &Parameters {
-        &self.here
+    pub fn parameters(&self) -> Parameters {
+        self.database.parameters()
     }
 
     /// Drops it.
@@ -95,9 +84,16 @@ impl Scratch {
     /// # Errors
     /// Those of the server: then it is still there.
     pub fn remove(&self) -> Result<()> {
-        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(&self.name));
-        let removed = connect(&self.server)?.batch_execute(&statement);
-        removed.map_err(|cause| from_postgres(format!("dropping the database {}", self.name), cause))
+        self.database.remove()
+    }
+
+    /// Lets it stay although it takes nobody's place.
+    ///
+    /// # Errors
+    /// Those of the server: then the next restore drops it.
+    pub fn keep(&self) -> Result<()> {
+        let kept = connect(&self.server)?.batch_execute(&self.database.release());
+        kept.map_err(|cause| from_postgres(format!("keeping the database {}", self.name()), cause))
     }
 
     /// Puts it in the live one's place. With `disconnect`, whoever is connected to that is told to go.
@@ -106,15 +102,13 @@ impl Scratch {
     /// A conflict with the names of those who are connected; those of the server. Then everything is as it was.
     pub fn swap(&self, disconnect: bool) -> Result<()> {
         let mut client = connect(&self.server)?;
-        // It is whole: whatever happens from now on, nobody drops it unasked.
-        let whole = client.batch_execute(&format!("COMMENT ON DATABASE {} IS NULL", identifier(&self.name)));
-        whole.map_err(|cause| from_postgres(format!("releasing the database {}", self.name), cause))?;
-        let mut statements = self.properties.as_ref().map(|live| live.statements(&self.name)).unwrap_or_default();
+        let mut statements = vec![self.database.release()];
+        statements.extend(self.properties.iter().flat_map(|live| live.statements(self.name())));
         let rename = |from: &str, to: &str| format!("ALTER DATABASE {} RENAME TO {}", identifier(from), identifier(to));
         statements.extend(self.before.iter().map(|before| rename(&self.live, before)));
-        statements.push(rename(&self.name, &self.live));
+        statements.push(rename(self.name(), &self.live));
         let transaction = format!("BEGIN; {}; COMMIT", statements.join("; "));
-        let step = format!("putting {} in the place of {}", self.name, self.live);
+        let step = format!("putting {} in the place of {}", self.name(), self.live);
         let begun = Instant::now();
         loop {
             if disconnect {
@@ -186,28 +180,8 @@ fn elsewhere(parameters: &Parameters) -> Result<(Client, Parameters)> {
 }
 
 /// Drops what killed restores into the place of this one have left, and says so. Those of another place hold their locks elsewhere.
-fn sweep(client: &mut Client, name: &str) -> Result<Vec<String>> {
-    let step = "dropping what a killed restore has left";
-    // Only what bears the mark is asked for its lock.
-    let query = format!(
-        "WITH marked AS MATERIALIZED (SELECT oid, datname FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname::text, $1) \
-         AND pg_catalog.shobj_description(oid, 'pg_database') = $2 AND pg_catalog.pg_has_role(datdba, 'USAGE')) \
-         SELECT datname::text FROM marked WHERE {} ORDER BY 1",
-        alive::is_abandoned("oid")
-    );
-    let beginning = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_');
-    let rows = client.query(&query, &[&beginning, &alive::MARK]).map_err(|cause| from_postgres(step, cause))?;
-    let mut told = Vec::new();
-    for name in rows.iter().map(|row| row.get::<_, String>(0)) {
-        // Not by force: whoever is connected may be a restore whose lock was lost.
-        match client.batch_execute(&format!("DROP DATABASE {}", identifier(&name))) {
-            Ok(()) => told.push(format!("dropped the database {name}, which a killed restore had left")),
-            Err(cause) if cause.code() == Some(&SqlState::OBJECT_IN_USE) => {}
-            Err(cause) => told.push(from_postgres(step, cause).to_string()),
-        }
-    }
-    client.batch_execute("SELECT pg_catalog.pg_advisory_unlock_all()").map_err(|cause| from_postgres(step, cause))?;
-    Ok(told)
+fn sweep(server: &Parameters, name: &str) -> Result<Vec<String>> {
+    Database::sweep(server, name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '_'))
 }
 
 /// `NAME_restore_20261121_031500`; a long name is cut.
