@@ -47,8 +47,6 @@ struct Chaos {
     chance: Chance,
     tally: Tally,
     whole_run: Duration,
-    /// What the keys of this round do not come before.
-    begun: String,
     /// How the round before ended.
     code_before: i32,
 }
@@ -81,15 +79,7 @@ fn run(name: &str, place: Place, stock: Stock) -> Result<()> {
     let mut chance = Chance::from_environment();
     let content: Vec<u8> = (0..LENGTH).map(|_| chance.below(256) as u8).collect();
     fs::write(place.path(DATA), content).context("writing the data")?;
-    let mut chaos = Chaos {
-        place,
-        stock,
-        chance,
-        tally: Tally::default(),
-        whole_run: Duration::ZERO,
-        begun: String::new(),
-        code_before: 0,
-    };
+    let mut chaos = Chaos { place, stock, chance, tally: Tally::default(), whole_run: Duration::ZERO, code_before: 0 };
     let calm = Disaster { kill: None, every: 0, seed: 0 };
     chaos.whole_run = chaos.round(calm)?;
     ensure!(chaos.tally.whole == 1, "an undisturbed run failed: {}", chaos.tally.violations.join("\n"));
@@ -132,14 +122,17 @@ impl Chaos {
             None => self.stock.variables(),
         };
         let compress = self.place.command("vb-compress")?.args(["-l", "0", DATA]);
-        Ok(vec![compress, self.place.command("vb-put")?.args(["--set", "chaos"]).envs(variables)])
+        Ok(vec![compress, self.place.command("vb-put")?.args(["--set", &self.set()]).envs(variables)])
+    }
+
+    /// Each round has its own, so that what comes late is known for what it is.
+    fn set(&self) -> String {
+        format!("chaos{}", self.tally.rounds)
     }
 
     /// Returns how long the pipeline took.
     fn round(&mut self, disaster: Disaster) -> Result<Duration> {
         let proxy = self.proxy(disaster)?;
-        let now = self.place.shell("date -u +%Y%m%d_%H%M%S").run()?.succeeded()?;
-        self.begun = format!("chaos/chaos_{}", now.stdout_text().trim());
         let begun = Instant::now();
         let pipeline = Pipeline::start(self.stages(proxy.as_ref())?)?;
         if let Some((stage, moment)) = disaster.kill {
@@ -148,12 +141,12 @@ impl Chaos {
         }
         let ended = pipeline.finish(DEADLINE)?;
         wait_for_processes(&self.place)?;
-        self.tally.rounds += 1;
         self.tally.broken += proxy.as_ref().map_or(0, Proxy::broken);
         drop(proxy);
         let words = || ended.iter().map(ToString::to_string).collect::<String>();
         let round = self.tally.rounds;
         self.judge(&ended).with_context(|| format!("round {round}, {disaster:?}\n{}", words()))?;
+        self.tally.rounds += 1;
         self.code_before = ended[1].exit_code;
         Ok(ended[1].after)
     }
@@ -190,7 +183,8 @@ impl Chaos {
             self.wrong(&format!("{uploads} uploads are open"), ended)?;
         }
         let all = self.stock.keys()?;
-        let (late, keys): (Vec<_>, Vec<_>) = all.iter().partition(|key| ***key < *self.begun && key.ends_with(".gz"));
+        let own = format!("{}/", self.set());
+        let (late, keys): (Vec<_>, Vec<_>) = all.iter().partition(|key| !key.starts_with(&own) && key.ends_with(".gz"));
         self.judge_late(&late, ended)?;
         let (manifests, rest): (BTreeSet<_>, BTreeSet<_>) =
             keys.iter().partition(|key| key.ends_with("_metadata.json"));

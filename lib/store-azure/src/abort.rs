@@ -52,41 +52,65 @@ pub(crate) fn is_marker(seen: &Seen) -> bool {
 pub(crate) async fn abort(shared: &Shared, key: &Key, id: Option<UploadId>, others: Others) -> Result<()> {
     let step = format!("aborting the upload of {key}");
     let Some(id) = id else { return remove_marker(shared, key, &step).await };
-    let held = discard(shared, key, id, others, &step).await?;
-    let age = chrono::Utc::now() - id.begun_at();
-    if held && others == Others::EndToo && age.num_days() < 1 { settle(shared, key, id, &step).await } else { Ok(()) }
-}
-
-/// Returns whether there was anything of this upload.
-async fn discard(shared: &Shared, key: &Key, id: UploadId, others: Others, step: &str) -> Result<bool> {
-    let found = uploads_of(shared, key, step).await?;
-    let held = found.contains(&id);
-    if held {
-        if others == Others::Spare && found.len() > 1 {
-            return Err(Error::failure(format!("{step}: its blocks stay until another upload of the same name ends")));
-        }
-        match commit_marker(shared, key, step).await {
-            Err(error) if error.kind() != ErrorKind::Conflict => return Err(error),
-            // Another writer was first: an object, which stays, or another abort's marker.
-            Ok(()) | Err(_) => {}
-        }
+    let found = uploads_of(shared, key, &step).await?;
+    if !found.contains(&id) {
+        return remove_marker(shared, key, &step).await;
     }
-    remove_marker(shared, key, step).await?;
-    Ok(held)
+    if others == Others::Spare && found.len() > 1 {
+        return Err(Error::failure(format!("{step}: its blocks stay until another upload of the same name ends")));
+    }
+    let freed = free(shared, key, &step).await;
+    let age = chrono::Utc::now() - id.begun_at();
+    if others == Others::Spare || age.num_days() >= 1 {
+        return freed;
+    }
+    match freed {
+        // From here on the looks go on where this broke off: another abort would not know that there was anything.
+        Err(error) if !error.is_passing() => Err(error),
+        Ok(()) | Err(_) => settle(shared, key, id, &step).await,
+    }
 }
 
-/// Another process's last blocks may be on their way yet, even if it was killed: frees those too, until no more come.
+/// Frees all blocks under this name.
+async fn free(shared: &Shared, key: &Key, step: &str) -> Result<()> {
+    match commit_marker(shared, key, step).await {
+        Err(error) if error.kind() != ErrorKind::Conflict => return Err(error),
+        // Another writer was first: an object, which stays, or another abort's marker.
+        Ok(()) | Err(_) => {}
+    }
+    remove_marker(shared, key, step).await
+}
+
+/// Another process's last blocks may be on their way yet, even if it was killed: frees those too, until no more come. A look that fails for
+/// a passing reason is made again, as often as the policy allows in a row.
 async fn settle(shared: &Shared, key: &Key, id: UploadId, step: &str) -> Result<()> {
-    let mut quiet_looks = 0;
+    let (mut quiet_looks, mut failed_looks) = (0, 0);
     for _ in 0..MOST_LOOKS {
         tokio::time::sleep(LOOK_PAUSE).await;
-        let came = discard(shared, key, id, Others::EndToo, step).await?;
-        quiet_looks = if came { 0 } else { quiet_looks + 1 };
+        let look = look_again(shared, key, id, step).await;
+        failed_looks = if look.is_err() { failed_looks + 1 } else { 0 };
+        match look {
+            Ok(true) => quiet_looks = 0,
+            Ok(false) => quiet_looks += 1,
+            Err(error) if error.is_passing() && failed_looks < shared.config.policy.tries => {}
+            Err(error) => return Err(error),
+        }
         if quiet_looks == QUIET_LOOKS {
             return Ok(());
         }
     }
     Err(Error::failure(format!("{step}: its blocks keep coming")).with_hint("End the command that writes it first."))
+}
+
+/// Returns whether more had come of this upload.
+async fn look_again(shared: &Shared, key: &Key, id: UploadId, step: &str) -> Result<bool> {
+    let came = uploads_of(shared, key, step).await?.contains(&id);
+    if came {
+        free(shared, key, step).await?
+    } else {
+        remove_marker(shared, key, step).await?
+    }
+    Ok(came)
 }
 
 /// The uploads that have blocks under this name; those of other programs are left out.

@@ -188,7 +188,10 @@ impl Shared {
         match error.kind() {
             // Only an abort's marker was in the way, which goes at once.
             ErrorKind::Conflict => Err(Error::unavailable(error.to_string())),
-            _ if discarded => Err(Error::failure(format!("{step}: its blocks are gone, as after an abort"))),
+            // Or the list names others since a bit of it has flipped: nobody compares its checksum.
+            _ if discarded => {
+                Err(Error::failure(format!("{step}: its blocks are gone, as after an abort")).worth_another_try())
+            }
             _ => Err(error),
         }
     }

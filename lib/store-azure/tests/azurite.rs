@@ -226,15 +226,30 @@ fn an_upload_that_ends_itself_spares_another_of_the_same_name() {
 
 #[test]
 fn an_abort_frees_the_blocks_that_come_after_it() {
-    let place = SERVER.store("late");
+    blocks_after_an_abort("late", &SERVER.store("late"));
+}
+
+#[test]
+fn an_abort_frees_them_although_a_look_failed() {
+    let second_and_third = some(1, 2, UNAVAILABLE, |request| request.has(&["GET ", "comp=blocklist"]));
+    let config = SERVER.behind("late-look", second_and_third);
+    let policy = config.policy;
+    let aborting = Retrying::new(Arc::new(AzureStore::open(config).unwrap()), policy, no_warning());
+    blocks_after_an_abort("late-look", &aborting);
+}
+
+fn blocks_after_an_abort(folder: &str, aborting: &(impl Store + ?Sized)) {
+    let place = SERVER.store(folder);
     let mut upload = begin(&place, "object", &vec![1; 3 * PART]).unwrap();
     let token = place.open_uploads("").unwrap().remove(0);
     std::thread::scope(|scope| {
-        let abort = scope.spawn(|| place.abort_upload(&token));
+        let abort = scope.spawn(|| aborting.abort_upload(&token));
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
         while !place.open_uploads("").unwrap().is_empty() {
             assert!(std::time::Instant::now() < deadline, "the abort does nothing");
         }
+        // The next look is half a second after the first one.
+        std::thread::sleep(std::time::Duration::from_millis(700));
         // When this returns, at least two of these blocks have arrived.
         upload.write(&vec![2; 5 * PART]).unwrap();
         abort.join().unwrap().unwrap();

@@ -27,7 +27,9 @@ where
                 .with_retry_after(asked(answer.raw()))
         }
         SdkError::ResponseError(answer) => match answer.raw().status().as_u16() {
-            status @ 200..300 => Error::failure(format!("{step}: the server's answer ({status}) cannot be understood")),
+            // Cut off, perhaps.
+            status @ 200..300 => Error::failure(format!("{step}: the server's answer ({status}) cannot be understood"))
+                .worth_another_try(),
             status => from_answer(step, status, None, None).with_retry_after(asked(answer.raw())),
         },
         SdkError::TimeoutError(_) => {
@@ -62,7 +64,8 @@ fn from_answer(step: &str, status: u16, code: Option<&str>, message: Option<&str
         (None, None) => format!("the server answered {status}"),
     };
     let error = Error::new(kind, format!("{step}: {cause}"));
-    let error = if code.is_some_and(changed_on_its_way) { error.worth_another_try() } else { error };
+    let again = |code| changed_on_its_way(code) || may_have_changed(code);
+    let error = if code.is_some_and(again) { error.worth_another_try() } else { error };
     match hint_for(status, code.unwrap_or_default()) {
         Some(hint) => error.with_hint(hint),
         None => error,
@@ -73,6 +76,11 @@ fn from_answer(step: &str, status: u16, code: Option<&str>, message: Option<&str
 fn changed_on_its_way(code: &str) -> bool {
     let codes = ["BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"];
     codes.contains(&code) || ["ContentSHA256Mismatch", "IncompleteBody"].contains(&code)
+}
+
+/// Whether it may not be what arrived: servers that compare no checksum of a commit read what came.
+fn may_have_changed(code: &str) -> bool {
+    ["InvalidPart", "MalformedXML"].contains(&code)
 }
 
 fn kind_of(status: u16, code: &str) -> ErrorKind {

@@ -141,7 +141,7 @@ impl Drop for S3Upload {
 
 impl Shared {
     /// Makes an object visible. An answer that cannot be understood counts as a lost one: moto's name for a commit's
-    /// answer is wrong.
+    /// answer is wrong, so that each of its commits is sent twice.
     fn commit<F>(&self, store: &S3Store, key: &Key, sent: Stored, attempt: impl FnMut() -> F) -> Result<Stored>
     where
         F: Future<Output = Result<()>>,
@@ -162,13 +162,7 @@ async fn create(shared: &Shared, key: &Key, metadata: &Facts) -> Result<String> 
         let request = with_options!(request, shared.config.options, Content::Data(metadata));
         // The whole object's checksum, not one of the parts' checksums: so it can be compared later.
         let request = request.checksum_algorithm(ChecksumAlgorithm::Crc32).checksum_type(ChecksumType::FullObject);
-        let begun = call(&step, shared.config.policy.limit(0), request.send());
-        // What cannot be understood may have been cut off: an upload was begun, and another try finds and ends it.
-        async {
-            begun
-                .await
-                .map_err(|error| if error.kind() == ErrorKind::Failure { error.worth_another_try() } else { error })
-        }
+        call(&step, shared.config.policy.limit(0), request.send())
     });
     let answer = answer.await?;
     let id = answer.upload_id;

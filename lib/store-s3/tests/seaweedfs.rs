@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use vb_core::{Error, ErrorKind};
 use vb_store::{Facts, RetryPolicy, Retrying, Store, no_warning, unrecorded};
 use vb_store_s3::S3Store;
-use vb_tests::proxy::{Fault, UNAVAILABLE, first};
+use vb_tests::proxy::{Fault, Request, UNAVAILABLE, first};
 use vb_tests::warnings::heard;
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start("seaweedfs"));
@@ -111,6 +111,33 @@ fn an_upload_whose_beginning_was_not_answered_is_ended() {
         store(&place, "large", &vec![5; THREE_PARTS]).unwrap();
         assert_eq!(place.open_uploads("").unwrap(), []);
     }
+}
+
+#[test]
+fn it_is_ended_although_the_listing_that_shows_it_is_cut_off() {
+    for fault in [Fault::CutAnswer, Fault::CutLastByte] {
+        let (mut begun, mut listed) = (0, 0);
+        let plan = move |request: &Request| {
+            begun += usize::from(request.has(&["POST ", "?uploads"]));
+            listed += usize::from(request.has(&["GET ", "uploads"]));
+            let is_first = begun == 1 && request.has(&["POST ", "?uploads"]);
+            (is_first || listed == 1 && request.has(&["GET ", "uploads"])).then_some(fault)
+        };
+        let mut config = SERVER.behind("cut-twice", Box::new(plan));
+        let warnings = heard(&mut config.warn);
+        let place = S3Store::open(config).unwrap();
+        store(&place, &format!("large {fault:?}"), &vec![5; THREE_PARTS]).unwrap();
+        assert_eq!(place.open_uploads("").unwrap(), []);
+        assert_eq!(warnings.lock().unwrap().len(), 2, "{warnings:?}");
+    }
+}
+
+#[test]
+fn a_commit_that_changed_on_its_way_is_sent_again() {
+    let place = S3Store::open(SERVER.behind("flip-commit", first(1, &["POST ", "uploadId="], Fault::FlipUp))).unwrap();
+    let bytes = vec![5; THREE_PARTS];
+    assert_eq!(store(&place, "large", &bytes).unwrap().crc32, crc32fast::hash(&bytes));
+    assert_eq!(place.open_uploads("").unwrap(), []);
 }
 
 #[test]

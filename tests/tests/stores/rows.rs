@@ -114,6 +114,7 @@ pub(crate) const ROWS: &[Row] = &[
     put("408 to a part", at(Part, status(408)), Once, 0),
     put("a bit flips on its way up", at(Part, Fault::FlipUp), Once, 0),
     put("a bit of the manifest flips on its way up", at(Manifest, Fault::FlipUp), Once, 0),
+    put("a bit of the commit flips on its way up", at(Commit, Fault::FlipUp), Once, 0),
     put("the answer to the beginning is lost", at(Begin, Fault::LoseAnswer), Once, 0),
     put("the answer to a part is lost", at(Part, Fault::LoseAnswer), Once, 0),
     put("the answer to the commit is lost", at(Commit, Fault::LoseAnswer), Once, 0),
@@ -246,7 +247,7 @@ impl Column {
         match self {
             Self::FakeGcs if moment == Part && !flips_up => Some((6, ENDS_EARLY)),
             Self::FakeGcs if moment == Commit && row.times == Tries => Some((6, ENDS_EARLY)),
-            Self::FakeGcs | Self::GcpEmulator if moment == Part && flips_up => {
+            Self::FakeGcs | Self::GcpEmulator if matches!(moment, Part | Commit) && flips_up => {
                 Some((6, "Google compares at the end of an upload"))
             }
             _ => None,
