@@ -106,9 +106,9 @@ async fn settle(shared: &Shared, key: &Key, id: UploadId, step: &str) -> Result<
 async fn look_again(shared: &Shared, key: &Key, id: UploadId, step: &str) -> Result<bool> {
     let came = uploads_of(shared, key, step).await?.contains(&id);
     if came {
-        free(shared, key, step).await?
+        free(shared, key, step).await?;
     } else {
-        remove_marker(shared, key, step).await?
+        remove_marker(shared, key, step).await?;
     }
     Ok(came)
 }

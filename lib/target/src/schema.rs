@@ -143,7 +143,7 @@ impl Move {
         let scratch: Vec<(String, String)> = schemas
             .into_iter()
             .enumerate()
-            .map(|(number, schema)| (schema.clone(), format!("{}{backend}_{number}", SCHEMAS)))
+            .map(|(number, schema)| (schema.clone(), format!("{SCHEMAS}{backend}_{number}")))
             .collect();
         let mut moved = Self { from, to, scratch, dropped: Vec::new() };
         let places = ancestors
