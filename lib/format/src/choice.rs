@@ -1,6 +1,6 @@
 //! Which encoding a column gets: a pure function of what trials on its first rows measured.
 //!
-//! The bytes are compressed once more by gzip after this, so what counts is the size after gzip. Encodings decide
+//! The bytes are compressed once more by gzip after this, so what counts is the size after gzip, and a little that before it. Encodings decide
 //! more than any compression level: sorted times shrink to bits as differences, while floats with few distinct values
 //! want a dictionary and floats with many want their bytes side by side.
 
@@ -20,9 +20,9 @@ pub struct ColumnChoice {
 pub struct Trial {
     /// What was tried.
     pub choice: ColumnChoice,
-    /// The values' bytes after gzip, in the sample; without the dictionary.
+    /// The values' bytes after gzip, in the sample, and a part of those before it; without the dictionary.
     pub value_bytes: usize,
-    /// The dictionary's bytes after gzip, in the sample; 0 without one.
+    /// The dictionary's, likewise; 0 without one.
     pub dictionary_bytes: usize,
 }
 

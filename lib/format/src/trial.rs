@@ -64,17 +64,23 @@ fn try_out(field: &Field, sample: &ArrayRef, choice: ColumnChoice) -> Result<Tri
     let values = position(column.data_page_offset());
     let start = column.dictionary_page_offset().map_or(values, position);
     let end = position(i64::try_from(start).unwrap_or_default() + column.compressed_size()).max(values);
-    Ok(Trial { choice, value_bytes: gzipped(&file[values..end]), dictionary_bytes: gzipped(&file[start..values]) })
+    Ok(Trial { choice, value_bytes: cost(&file[values..end]), dictionary_bytes: cost(&file[start..values]) })
 }
 
-/// The size after a fast gzip: levels differ by little, encodings by a lot.
-fn gzipped(bytes: &[u8]) -> usize {
+/// The lowest level that ends a block where the kind of bytes changes: without that, bytes side by side look worse than they are.
+const LEVEL: i32 = 2;
+
+/// Bytes that gzip has to read cost something too: so many of them as much as one that is stored.
+const READ_FOR_ONE: usize = 10;
+
+/// The size after a fast gzip, which says what the usual level would make of it, and what the way there costs.
+fn cost(bytes: &[u8]) -> usize {
     if bytes.is_empty() {
         return 0;
     }
-    let mut compressor = Compressor::new(CompressionLvl::fastest());
+    let mut compressor = Compressor::new(CompressionLvl::new(LEVEL).unwrap_or_default());
     let mut packed = vec![0; compressor.deflate_compress_bound(bytes.len())];
-    compressor.deflate_compress(bytes, &mut packed).unwrap_or(bytes.len())
+    compressor.deflate_compress(bytes, &mut packed).unwrap_or(bytes.len()) + bytes.len() / READ_FOR_ONE
 }
 
 /// How many values differ.
