@@ -46,10 +46,10 @@ impl Commit<'_> {
 ///
 /// # Errors
 /// That error, if the object does not come, another is in its place, or a look fails.
-pub fn unless_it_came(error: Error, mut look: impl FnMut() -> Result<bool>) -> Result<()> {
-    // Where something stands under the key, waiting changes nothing.
-    let came = if error.kind() == ErrorKind::Conflict { look() } else { comes(look) };
-    if came.is_ok_and(|came| came) { Ok(()) } else { Err(error) }
+pub fn unless_it_came(error: Error, look: impl FnMut() -> Result<bool>) -> Result<()> {
+    // Where something stands under the key, only a look that fails is worth another one.
+    let waits = error.kind() != ErrorKind::Conflict;
+    if look_until(look, waits).is_ok_and(|came| came) { Ok(()) } else { Err(error) }
 }
 
 /// Looks until what a server may still be making is there, but no longer than a few seconds. A look that fails for a passing reason is no
@@ -57,12 +57,16 @@ pub fn unless_it_came(error: Error, mut look: impl FnMut() -> Result<bool>) -> R
 ///
 /// # Errors
 /// That of the last look, or of one that fails for good.
-pub fn comes(mut look: impl FnMut() -> Result<bool>) -> Result<bool> {
+pub fn comes(look: impl FnMut() -> Result<bool>) -> Result<bool> {
+    look_until(look, true)
+}
+
+fn look_until(mut look: impl FnMut() -> Result<bool>, waits: bool) -> Result<bool> {
     let mut last = Ok(false);
     for pause in LOOKS {
         std::thread::sleep(pause);
         last = look();
-        let goes_on = last.as_ref().map_or_else(Error::is_passing, |came| !came);
+        let goes_on = last.as_ref().map_or_else(Error::is_passing, |came| waits && !came);
         if !goes_on {
             break;
         }
@@ -91,6 +95,8 @@ mod tests {
         assert_eq!(settled(lost(), &[Ok(false), Err(ErrorKind::Unavailable), Ok(true)]), (true, 3));
         assert_eq!(settled(lost(), &[Ok(false), Err(ErrorKind::Usage)]), (false, 2));
         assert_eq!(settled(lost(), &[Ok(false); 4]), (false, 4));
-        assert_eq!(settled(Error::conflict("storing a: it exists already"), &[Ok(false)]), (false, 1));
+        let taken = || Error::conflict("storing a: it exists already");
+        assert_eq!(settled(taken(), &[Ok(false)]), (false, 1));
+        assert_eq!(settled(taken(), &[Err(ErrorKind::Unavailable), Ok(true)]), (true, 2));
     }
 }
