@@ -17,20 +17,27 @@ COMMANDS = $(notdir $(wildcard bin/*))
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | expand -t 18
 
+# Clones share one target folder for what they build of other people's crates. Of ours, cargo would take another clone's for its own
+# where only the age of files tells them apart.
+.PHONY: ours
+ours:
+	@test "$$(cat "$(CARGO_TARGET_DIR)/clone" 2>&1)" = "$(CURDIR)" || { mkdir -p "$(CARGO_TARGET_DIR)" && \
+	  find Cargo.toml bin lib tests -type f -exec touch {} + && echo "$(CURDIR)" >"$(CARGO_TARGET_DIR)/clone"; }
+
 setup: ## install what the tests need and the machine lacks
 	@scripts/setup test
 
-build: ## build all commands
+build: ours ## build all commands
 	cargo build --release --workspace
 
-check: ## check that everything compiles, quickly
+check: ours ## check that everything compiles, quickly
 	cargo check --release --workspace --all-targets
 
-lint: ## check format and style
+lint: ours ## check format and style
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets -- -D warnings
 
-fence: ## check that no command contains what it must not
+fence: ours ## check that no command contains what it must not
 	cargo test --release --package vb-tests --test fence
 
 test: setup build lint ## run all tests, against real servers
@@ -43,19 +50,19 @@ chaos: setup build ## kill stages and break requests at random: 1000 backups on 
 torture: setup build ## twenty incrementals beside eight writers for a minute and a half, some killed, restored and compared
 	VB_TORTURE_SECONDS=90 VB_TORTURE_INCREMENTALS=20 VB_TORTURE_HOLD_SECONDS=10 cargo test --release --package vb-tests --test torture -- --nocapture
 
-conformance: setup ## check every store against the contract, and write the table in the README
+conformance: setup ours ## check every store against the contract, and write the table in the README
 	VB_WRITE_CONFORMANCE=1 cargo test --release --package vb-stores --test conformance
 
-fuzz: ## feed ten million damaged COPY streams and as many damaged Parquet files to the decoders
+fuzz: ours ## feed ten million damaged COPY streams and as many damaged Parquet files to the decoders
 	VB_FUZZ_INPUTS=10000000 cargo test --release --package vb-postgres --test fuzz -- --nocapture
 	VB_FUZZ_INPUTS=10000000 cargo test --release --package vb-target --test fuzz -- --nocapture
 
-demo: ## see a backup and its restore, on a throw-away server
+demo: ours ## see a backup and its restore, on a throw-away server
 	@scripts/setup demo
 	cargo build --release --workspace
 	@scripts/demo
 
-bench: ## measure against pg_dump, gzip and the like
+bench: ours ## measure against pg_dump, gzip and the like
 	@scripts/setup bench
 	cargo build --release --workspace
 	@tests/servers/postgres tests/servers/seaweedfs scripts/bench
