@@ -2,7 +2,8 @@
 # scripts as an environment variable.
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/vb/target
-export PATH := $(CARGO_TARGET_DIR)/release:$(PATH):$(HOME)/.cache/vb/python/bin:$(HOME)/.cache/vb/node/node_modules/.bin
+# The tests' python is before the machine's, which lacks what it has.
+export PATH := $(CARGO_TARGET_DIR)/release:$(HOME)/.cache/vb/python/bin:$(PATH):$(HOME)/.cache/vb/node/node_modules/.bin
 # Tests wait for servers half of their time.
 export RUST_TEST_THREADS ?= 3
 PREFIX ?= /usr/local
