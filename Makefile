@@ -2,11 +2,11 @@
 # scripts as an environment variable.
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/vb/target
-# The tests' python is before the machine's, which lacks what it has.
-export PATH := $(CARGO_TARGET_DIR)/release:$(HOME)/.cache/vb/python/bin:$(PATH):$(HOME)/.cache/vb/node/node_modules/.bin
+PREFIX ?= /usr/local
+# The tests' python is before the machine's, which lacks what it has. cron's PATH is short: what is installed is found all the same.
+export PATH := $(CARGO_TARGET_DIR)/release:$(HOME)/.cache/vb/python/bin:$(PATH):$(PREFIX)/bin:$(HOME)/.cache/vb/node/node_modules/.bin
 # Tests wait for servers half of their time.
 export RUST_TEST_THREADS ?= 3
-PREFIX ?= /usr/local
 CHAOS_SECONDS ?= 7200
 
 COMMANDS = $(notdir $(wildcard bin/*))
@@ -24,6 +24,14 @@ help: ## list what can be made
 ours:
 	@test "$$(cat "$(CARGO_TARGET_DIR)/clone" 2>&1)" = "$(CURDIR)" || { mkdir -p "$(CARGO_TARGET_DIR)" && \
 	  find Cargo.toml bin lib tests -type f -exec touch {} + && echo "$(CURDIR)" >"$(CARGO_TARGET_DIR)/clone"; }
+
+# A flow needs the commands, not cargo, which cron does not find: what is built or installed is taken as it is.
+.PHONY: ready built
+ready:
+	@for command in $(COMMANDS); do command -v "$$command" >/dev/null || exec $(MAKE) build; done
+
+built:
+	@for command in $(COMMANDS); do test -x "$(CARGO_TARGET_DIR)/release/$$command" || exec $(MAKE) build; done
 
 setup: ## install what the tests need and the machine lacks
 	@scripts/setup test
@@ -71,25 +79,25 @@ bench: ours ## measure against pg_dump, gzip and the like
 	@tests/servers/postgres scripts/bench-database
 	@PATH="$(HOME)/.cache/vb/peers/bin:$$PATH" tests/servers/seaweedfs scripts/bench-stores
 
-backup: build ## back up in full: TABLES="a b" STORE=URL
+backup: ready ## back up in full: TABLES="a b" BY=COLUMN|xmin DELETES=yes STATE=data STORE=URL
 	@scripts/backup
 
-incremental: build ## back up what is new since the last backup: TABLES="a b" DELETES=yes STORE=URL
+incremental: ready ## back up what is new since the last backup: TABLES="a b" BY=COLUMN|xmin DELETES=yes EMPTY=yes STATE=data STORE=URL
 	@scripts/incremental
 
-restore: build ## restore a backup: ID=... (the latest unless given) STORE=URL
+restore: ready ## restore a backup: ID=... (the latest unless given) or AT=TIME, VB_SET=SET TABLE=NAME RANGE=DAY:DAY STORE=URL
 	@scripts/restore
 
-backup-database: build ## back up the whole database: JOBS=2 INCREMENTAL=yes|full FORMAT=parquet|custom STORE=URL
+backup-database: ready ## back up the whole database: JOBS=2 INCREMENTAL=yes|full EMPTY=yes FORMAT=parquet|custom VB_SET=SET STATE=data STORE=URL
 	@scripts/backup-database
 
-restore-database: build ## put a backup in the place of the database: ID=DATE|ID OPTIONS="--force --disconnect --verify-only" STORE=URL
+restore-database: ready ## put a backup in the place of the database: ID=DATE|ID VB_SET=SET JOBS=2 OPTIONS="--force --disconnect --verify-only" STORE=URL
 	@scripts/restore-database $(OPTIONS)
 
-verify: build ## read and decode a backup and what it stands on from end to end: ID=... LEVEL=0..4 STORE=URL
+verify: ready ## read and decode a backup and what it stands on from end to end: ID=... VB_SET=SET LEVEL=0..4 STORE=URL
 	@scripts/verify
 
-install: build ## install the commands in PREFIX/bin (/usr/local)
+install: built ## install the commands in PREFIX/bin (/usr/local), as make build has left them
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install $(addprefix $(CARGO_TARGET_DIR)/release/,$(COMMANDS)) $(DESTDIR)$(PREFIX)/bin
 

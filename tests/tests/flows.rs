@@ -145,8 +145,14 @@ fn a_table_that_fails_does_not_stop_the_others() {
     let run = night.flow("backup").env("TABLES", "no_such_table").run().unwrap().exited(6).unwrap();
     assert_eq!(run.event("vb-export", "failed").unwrap()["exit_code"], 4);
 
-    let restore = night.flow("restore").env("DATABASE_URL", night.target.url()).env("VB_SET", "stations");
-    restore.run().unwrap().succeeded().unwrap();
+    let restore = || night.flow("restore").env("DATABASE_URL", night.target.url());
+    // Which of the two sets is meant is nothing to guess.
+    let run = restore().run().unwrap().exited(2).unwrap();
+    assert!(
+        run.stderr_text().contains("several sets") && run.stderr_text().contains("VB_SET: stations verification"),
+        "{run}"
+    );
+    restore().env("VB_SET", "stations").run().unwrap().succeeded().unwrap();
     let rows = night.target.client().unwrap().query_one("SELECT count(*) FROM stations", &[]).unwrap();
     assert_eq!(rows.get::<_, i64>(0), 300);
 }
@@ -203,6 +209,69 @@ fn an_empty_store_is_not_found() {
     let night = Night::on_disk().unwrap();
     for flow in ["restore", "verify"] {
         night.flow(flow).env("DATABASE_URL", night.target.url()).run().unwrap().exited(4).unwrap();
+    }
+}
+
+#[test]
+fn words_that_a_flow_does_not_know_are_refused() {
+    let night = Night::on_disk().unwrap();
+    for (flow, name, value) in [
+        ("backup", "DELETES", "ja"),
+        ("backup", "VB_ROW_HASH", "maybe"),
+        ("incremental", "EMPTY", "all"),
+        ("incremental", "TABLE", "stations"),
+        ("backup-database", "INCREMENTAL", "daily"),
+        ("backup-database", "FORMAT", "tar"),
+    ] {
+        let run = night.flow(flow).env(name, value).run().unwrap().exited(2).unwrap();
+        assert!(run.stderr_text().starts_with(&format!("{flow}: ")) && run.stderr_text().contains(name), "{run}");
+    }
+    let custom = night.flow("backup-database").env("FORMAT", "custom").env("INCREMENTAL", "full");
+    custom.run().unwrap().exited(2).unwrap();
+    assert!(!night.place.path("backups").exists(), "something was stored");
+}
+
+#[test]
+fn a_quiet_night_is_stored_if_that_is_wanted() {
+    let night = Night::on_disk().unwrap();
+    let flow = |name: &str, empty: &str| {
+        let flow = night.flow(name).env("EMPTY", empty).env("DELETES", "no").env("VB_ROW_HASH", "1");
+        flow.run().unwrap().succeeded().unwrap()
+    };
+    let full = flow("backup", "no").event("vb-export", "done").unwrap();
+    assert!(full["row_hash"].is_string() && full["deletes"].is_null(), "{full}");
+    assert_eq!(flow("incremental", "false").event("vb-put", "done").unwrap()["stored"], false);
+    let run = flow("incremental", "yes");
+    let stored = run.event("vb-put", "done").unwrap();
+    let told = (&stored["stored"], &stored["kind"], &stored["records"]);
+    assert_eq!(told, (&true.into(), &"incremental".into(), &0.into()), "{stored}");
+    assert!(run.event("vb-export", "done").unwrap()["deletes"].is_null(), "{run}");
+    // The next one stands on it.
+    night.change().unwrap();
+    let next = flow("incremental", "0").event("vb-put", "done").unwrap();
+    assert_eq!(next["base"], stored["id"], "{next}");
+    night.flow("restore").env("DATABASE_URL", night.target.url()).run().unwrap().succeeded().unwrap();
+    assert_eq!(weather::digest(&night.target, TABLE).unwrap(), weather::digest(&night.source, TABLE).unwrap());
+}
+
+#[test]
+fn at_night_there_is_no_cargo() {
+    let place = Place::new().unwrap();
+    let built = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
+    let make = |arguments: &str, target: &Path| {
+        let line = format!(
+            "exec make --directory \"$FLOWS/..\" {arguments} STORE=\"file://$PWD/empty\" PREFIX=\"$PWD/prefix\""
+        );
+        let make = place.shell(&line).env("PATH", "/usr/bin:/bin").env("FLOWS", script(""));
+        make.env("CARGO_TARGET_DIR", target).run().unwrap()
+    };
+    let run = make("-s restore", &built).exited(2).unwrap();
+    assert_eq!(run.event("vb-ls", "failed").unwrap()["error"], "not_found", "{run}");
+    for (target, builds) in [(built, false), (place.path("nowhere"), true)] {
+        for goal in ["backup", "restore-database", "verify", "install"] {
+            let run = make(&format!("-n {goal}"), &target).succeeded().unwrap();
+            assert_eq!(run.stdout_text().contains("cargo build"), builds, "{goal}: {}", run.stdout_text());
+        }
     }
 }
 

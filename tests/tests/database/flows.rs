@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use vb_tests::command::{Command, Run};
-use vb_tests::servers::Postgres;
+use vb_tests::servers::{Database, Postgres};
 
 use crate::increment::Increments;
 use crate::{Rental, programs_of, same_text_in_any_order};
@@ -46,6 +46,57 @@ fn a_day_brings_back_a_chain() {
     let dumped = run.event("vb-export", "done").unwrap();
     assert_eq!(dumped["kind"], "full", "{dumped}");
     assert!(dumped["reason"].as_str().unwrap().contains("made anew"), "{dumped}");
+}
+
+#[test]
+fn what_a_restore_replaces_is_told() {
+    let rental = Rental::new().unwrap();
+    backup(&rental, "no").unwrap();
+    let restore = |database: &Database, options: &str| {
+        flow(&rental, "restore-database", options).env("DATABASE_URL", database.url())
+    };
+    let place_of = |database: &Database| {
+        let variables = database.variables();
+        let [user, host, port, name] = ["PGUSER", "PGHOST", "PGPORT", "PGDATABASE"].map(|name| &variables[name]);
+        format!("{user}@{host}:{port}/{name}")
+    };
+    let of = format!("a backup of the database {},", rental.source.variables()["PGDATABASE"]);
+
+    // The question, on a terminal.
+    let asked = |database: &Database| {
+        let command =
+            rental.place.shell("exec script --quiet --return --command 'dash \"$FLOW\"' /dev/null").stdin("n\n");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/restore-database");
+        let store = format!("file://{}", rental.place.path("backups").display());
+        let command = command.env("FLOW", script).env("DATABASE_URL", database.url()).env("STORE", store);
+        command.run().unwrap().exited(1).unwrap().stdout_text().to_owned()
+    };
+    let question = asked(&rental.source);
+    let expected =
+        format!("in the place of the database {}, which is kept under another name? [y/N]", place_of(&rental.source));
+    assert!(question.contains(&expected) && !question.contains(&of), "{question}");
+    assert!(question.contains("nothing was changed"), "{question}");
+    let question = asked(&rental.target);
+    assert!(question.contains(&of) && question.contains(&place_of(&rental.target)), "{question}");
+    let run = restore(&rental.source, "").run().unwrap().exited(2).unwrap();
+    assert!(run.stderr_text().contains("no terminal"), "{run}");
+
+    let nobody = rental.source.beside(&format!("{}_fresh", rental.source.variables()["PGDATABASE"]));
+    let run = restore(&nobody, "--force").run().unwrap().succeeded().unwrap();
+    let expected = format!("{of} as the database {}, which is not there yet", place_of(&nobody));
+    assert!(run.stderr_text().contains(&expected), "{run}");
+    crate::same_text(&rental.source, &nobody).unwrap();
+}
+
+#[test]
+fn a_table_takes_no_database_s_place() {
+    let rental = Rental::new().unwrap();
+    flow(&rental, "backup", "").env("TABLES", "film").run().unwrap().succeeded().unwrap();
+    for options in ["--force", "--verify-only"] {
+        let run = flow(&rental, "restore-database", options).run().unwrap().exited(2).unwrap();
+        assert!(run.stderr_text().contains("is a backup of the table public.film, not of a database"), "{run}");
+        assert!(run.event("vb-get", "done").is_err(), "{run}");
+    }
 }
 
 #[test]
