@@ -144,14 +144,16 @@ pub fn statements_and_places(dump: &str) -> Vec<String> {
 const PLACES: [&str; 2] = ["SET default_tablespace = ", "SET default_table_access_method = "];
 
 fn cut(dump: &str) -> Vec<String> {
-    let (mut all, mut current, mut depth) = (Vec::new(), String::new(), 0_i32);
+    let (mut all, mut current, mut depth, mut body) = (Vec::new(), String::new(), 0_i32, Body::default());
     for token in tokens(dump) {
+        body.pass(&token);
         match token.kind {
             Kind::Comment => continue,
             Kind::Blank if current.is_empty() => continue,
             Kind::Other if token.text == "(" => depth += 1,
             Kind::Other if token.text == ")" => depth -= 1,
-            Kind::Other if token.text == ";" && depth == 0 => {
+            Kind::Other if token.text == ";" && depth == 0 && body.depth == 0 => {
+                body = Body::default();
                 all.push(std::mem::take(&mut current).trim_end().to_owned());
                 continue;
             }
@@ -162,6 +164,39 @@ fn cut(dump: &str) -> Vec<String> {
     all.push(current.trim_end().to_owned());
     all.retain(|statement| !statement.is_empty());
     all
+}
+
+/// Whether we are in the body of a routine in SQL (`BEGIN ATOMIC … END`), whose statements end in semicolons too. As psql reads it.
+#[derive(Default)]
+struct Body<'sql> {
+    /// The statement's first words, as far as they matter.
+    words: Vec<&'sql str>,
+    depth: u32,
+}
+
+impl<'sql> Body<'sql> {
+    fn pass(&mut self, token: &Token<'sql>) {
+        if token.kind != Kind::Word {
+            return;
+        }
+        if self.words.len() < 4 {
+            self.words.push(token.text);
+        }
+        if token.is("begin") && self.is_routine() || token.is("case") && self.depth > 0 {
+            self.depth += 1;
+        } else if token.is("end") {
+            self.depth = self.depth.saturating_sub(1);
+        }
+    }
+
+    /// `CREATE FUNCTION` or `PROCEDURE`, perhaps with `OR REPLACE` in between.
+    fn is_routine(&self) -> bool {
+        let is = |place: usize, words: &[&str]| {
+            self.words.get(place).is_some_and(|word| words.iter().any(|one| word.eq_ignore_ascii_case(one)))
+        };
+        let routine = ["function", "procedure"];
+        is(0, &["create"]) && (is(1, &routine) || is(1, &["or"]) && is(2, &["replace"]) && is(3, &routine))
+    }
 }
 
 fn sets_the_session(statement: &str) -> bool {
@@ -207,6 +242,8 @@ mod tests {
             "SELECT \"a;\"\"b\"",
             "SELECT '\\'",
             "CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)",
+            "CREATE FUNCTION public.f(a integer) RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN a > 1 THEN 2 END; SELECT 3; END",
+            "CREATE OR REPLACE PROCEDURE p() LANGUAGE sql BEGIN ATOMIC SELECT 1; END",
             "SELECT 'ü;€'",
         ] {
             assert_eq!(statements(&format!("{sql};\nSELECT 1;")), [sql, "SELECT 1"], "{sql}");
