@@ -104,6 +104,21 @@ impl Arguments {
         })
     }
 
+    /// # Errors
+    /// A usage error for options that are for a whole database, where a table has come.
+    pub(crate) fn refuse_database_options(&self) -> Result<()> {
+        if !self.database.is_asked_for() {
+            return Ok(());
+        }
+        Err(Error::usage("--swap, --verify-only, --disconnect, --force and --no-owner are for a whole database, and a table has come")
+            .with_hint("Leave them out; nothing was changed."))
+    }
+
+    /// Whether the user chose what becomes of rows that are there.
+    pub(crate) fn chooses_mode(&self) -> bool {
+        self.mode != ModeName::Auto
+    }
+
     /// What is asked for of a table.
     ///
     /// # Errors

@@ -53,6 +53,13 @@ pub(crate) struct DatabaseArguments {
     force: bool,
 }
 
+impl DatabaseArguments {
+    /// Whether any of them is given.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.swap || self.verify_only || self.disconnect || self.no_owner || self.force
+    }
+}
+
 /// One restore.
 pub(crate) struct Restore<'run> {
     pub(crate) arguments: &'run DatabaseArguments,

@@ -14,7 +14,7 @@ use vb_core::{Error, ErrorKind, time};
 use vb_pipe::cleanup::{self, Undo};
 use vb_pipe::{Command, CommonArguments, Done, Session};
 use vb_postgres::connection::Parameters;
-use vb_target::{Backup, Identity, LeftOut, Plan, Request, Restore, Restored, apart};
+use vb_target::{Backup, Identity, LeftOut, Mode, Plan, Request, Restore, Restored, apart};
 
 fn main() -> ExitCode {
     vb_pipe::main::<Arguments>()
@@ -44,11 +44,13 @@ impl Command for Arguments {
                 return Ok(self.whole_database(session.environment())?.run(session, source, &parameters)?);
             }
         };
+        self.refuse_database_options()?;
         let names: Vec<Named> = backups.iter().map(Named::of).collect();
         let records_read: u64 = names.iter().map(|backup| backup.rows).sum();
         let restore = Restore::open(&request, backups, &parameters)?;
         let plan = restore.plan.clone();
-        tell(session, &plan, &names);
+        refuse_fragment(&plan, &names, self.chooses_mode())?;
+        tell(session, &plan);
         let mut fields = fields(&request, &plan, label.as_deref(), size_bytes);
         fields["records_read"] = records_read.into();
         if self.common.dry_run {
@@ -131,13 +133,30 @@ impl Named {
     }
 }
 
-fn tell(session: &Session, plan: &Plan, backups: &[Named]) {
+/// An increment alone is no table.
+fn refuse_fragment(plan: &Plan, backups: &[Named], is_chosen: bool) -> anyhow::Result<()> {
+    let is_increment = backups.first().is_some_and(|first| first.kind == Some(Kind::Incremental));
+    let replaces = plan.mode == Mode::Replace;
+    if !is_increment || !replaces && (is_chosen || !plan.starts_from_nothing) {
+        return Ok(());
+    }
+    let table = &plan.table;
+    let hint = match replaces {
+        true => "Fetch it with all that it stands on: vb-get --chain. Nothing was changed.",
+        false => {
+            "Fetch it with all that it stands on: vb-get --chain; --mode insert restores it alone. Nothing was changed."
+        }
+    };
+    Err(Error::conflict(format!(
+        "restoring {table}: this backup is incremental, and {table} would hold only what changed"
+    ))
+    .with_hint(hint)
+    .into())
+}
+
+fn tell(session: &Session, plan: &Plan) {
     for warning in &plan.warnings {
         session.warn(warning);
-    }
-    if plan.starts_from_nothing && backups.first().is_some_and(|first| first.kind == Some(Kind::Incremental)) {
-        let table = &plan.table;
-        session.warn(&format!("this backup is incremental and {table} was empty: it now holds only what changed; restore the full backup first"));
     }
     for statement in plan.statements() {
         session.explain(statement);

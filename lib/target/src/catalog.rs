@@ -224,12 +224,15 @@ const PRIMARY_KEY: &str = "SELECT a.attname::text FROM pg_catalog.pg_constraint 
      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum \
      WHERE c.conrelid = $1 AND c.contype = 'p' ORDER BY k.place";
 
-const REFERENCED_BY: &str = "SELECT format('%s of %s', conname, conrelid::regclass) FROM pg_catalog.pg_constraint \
-     WHERE confrelid = $1 AND conrelid <> $1 AND contype = 'f' AND conparentid = 0 ORDER BY 1";
+/// Those on its parts too, and on what it is a part of itself.
+const REFERENCED_BY: &str = "SELECT DISTINCT format('%s of %s', conname, conrelid::regclass) FROM pg_catalog.pg_constraint \
+     WHERE confrelid IN (SELECT $1::oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1)) \
+     AND conrelid NOT IN (SELECT $1::oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1)) AND contype = 'f' ORDER BY 1";
 
 /// `NO ACTION` is checked at the end of a statement; all others act or refuse at once.
 const REFERENCED_ACTIVELY: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint \
-     WHERE confrelid = $1 AND contype = 'f' AND confdeltype <> 'a')";
+     WHERE confrelid IN (SELECT $1::oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1)) \
+     AND contype = 'f' AND confdeltype <> 'a')";
 
 const OTHER_UNIQUE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_index \
      WHERE indrelid = $1 AND (indisunique OR indisexclusion) AND NOT indisprimary AND indimmediate)";
