@@ -73,7 +73,7 @@ fn proven(prover: Prover, name: &str) -> Result<Label> {
         Verdict::Proven { label: Some(label), .. } => Ok(*label),
         Verdict::Proven { format, label: None } => Ok(foreign("stream", name, Some(format), Proof::Format)),
         // Passed on as what it is: whoever stores or restores it demands a proof and finds none.
-        Verdict::Unproven { .. } => Ok(foreign("stream", name, None, Proof::Unproven)),
+        Verdict::Unproven { .. } | Verdict::Empty { .. } => Ok(foreign("stream", name, None, Proof::Unproven)),
         Verdict::Broken { why } => Err(Error::integrity(format!("reading {name}: {why}"))
             .with_hint("The stream was cut off before it came here; look at what wrote it.")),
     }

@@ -64,6 +64,9 @@ pub(crate) fn prove(end: End, insistence: Insistence) -> Result<(Proof, Option<B
             vouched(proof, label, &name, insistence)
         }
         Some(Verdict::Proven { label, .. }) => Ok((proof, label)),
+        Some(Verdict::Empty { .. }) if insistence.allow_empty => Ok((proof, None)),
+        Some(Verdict::Empty { format }) => Err(Error::integrity(format!("{name} is {} of nothing", format.name()))
+            .with_hint("Whatever should have written what it holds has failed; --allow-empty stores it all the same.")),
         Some(Verdict::Broken { why }) => Err(Error::integrity(format!("{name} is not whole: {why}"))
             .with_hint("Nothing was stored; make it anew, since what wrote it did not finish.")),
         Some(Verdict::Unproven { .. }) if proof != Proof::Format => Ok((proof, None)),

@@ -9,8 +9,9 @@ use crate::price::{self, Price};
 use crate::report;
 use std::sync::MutexGuard;
 use vb_core::key::Key;
+use vb_core::label::Label;
 use vb_core::manifest::{Manifest, Object};
-use vb_core::{Error, Result};
+use vb_core::{Error, Result, naming};
 use vb_pipe::{Session, cleanup};
 use vb_repository::{Chunk, OpenStore, Place};
 use vb_store::Facts;
@@ -78,12 +79,21 @@ impl Fleet {
         Ok(free)
     }
 
-    /// Leaves out the stores in which the backup would stand on nothing. To be asked before the first piece.
+    /// Leaves out the stores in which the backup would stand on nothing. To be asked as soon as its label is known.
     ///
     /// # Errors
-    /// If too few stores are left.
-    pub(crate) fn demand_base(&mut self, base: &str) -> Result<()> {
-        self.members.iter_mut().for_each(|member| member.demand_base(base));
+    /// A usage error for a base of another set; if too few stores are left.
+    pub(crate) fn demand_base(&mut self, set: &str, label: &Label) -> Result<()> {
+        let Some(base) = label.base.as_deref() else { return Ok(()) };
+        if naming::parse_id(base).is_none_or(|(of, _)| of != set) {
+            return Err(Error::usage(format!(
+                "an incremental backup of the set {set} cannot stand on {base}, which is of another set"
+            ))
+            .with_hint(
+                "Let full and incremental exports go to the same set; what becomes of one set must not break another.",
+            ));
+        }
+        self.members.iter_mut().for_each(|member| member.demand_base(base, label));
         self.demand_quorum()
     }
 

@@ -170,8 +170,8 @@ impl Put {
         let mut stream = Stream::open(input, producer, progress)?;
         let seen = stream.seen(of_file)?;
         let name = given.name(&seen);
-        if let Some(base) = seen.promised.as_ref().and_then(|label| label.base.as_deref()) {
-            fleet.demand_base(base)?;
+        if let Some(promised) = &seen.promised {
+            fleet.demand_base(&name.set, promised)?;
         }
         let place = free_place(session, &mut fleet, &name.set, &name.extension)?;
         fleet.describe(annotation::metadata(&name.set, seen.promised.as_ref()));
@@ -188,6 +188,9 @@ impl Put {
         if label.is_nothing_new() && !self.allow_empty {
             drop(fleet);
             return report::nothing_new(session, &stores, &label, size_bytes);
+        }
+        if seen.promised.is_none() {
+            fleet.demand_base(&label.set, &label)?;
         }
         fleet.write(&place, &last)?;
         fleet.complete(&place)?;

@@ -4,10 +4,11 @@ use std::sync::MutexGuard;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use vb_core::key::Key;
-use vb_core::manifest::{Manifest, Object};
-use vb_core::{Error, ErrorKind, Result, naming};
+use vb_core::label::Label;
+use vb_core::manifest::{Manifest, Object, Proof};
+use vb_core::{Error, ErrorKind, Result, chain};
 use vb_pipe::Session;
-use vb_repository::{Chunk, Deposit, Deposited, Guarded, OpenStore, Place, annotation};
+use vb_repository::{Chunk, Deposit, Deposited, Guarded, OpenStore, Place, annotation, select};
 use vb_store::Facts;
 
 /// Pieces that wait for a store which is slower than the stream.
@@ -81,12 +82,12 @@ impl Member {
         })
     }
 
-    /// Fails if the store lacks the backup on which the new one stands: nobody could restore that. To be asked before the first piece.
-    pub(crate) fn demand_base(&mut self, base: &str) {
+    /// Fails if the store lacks the backup on which the new one stands, or that is another: nobody could restore it.
+    pub(crate) fn demand_base(&mut self, base: &str, label: &Label) {
         if self.has_failed() {
             return;
         }
-        if let Err(error) = base_is_there(&self.target, base) {
+        if let Err(error) = base_is_there(&self.target, base, label) {
             self.state = State::Failed(error);
         }
     }
@@ -167,13 +168,27 @@ impl Member {
     }
 }
 
-fn base_is_there(target: &OpenStore, base: &str) -> Result<()> {
-    let set = naming::parse_id(base).map_or(base, |(set, _)| set);
-    if target.store.head(&naming::manifest_key(set, base)?)?.is_some() {
-        return Ok(());
+fn base_is_there(target: &OpenStore, base: &str, label: &Label) -> Result<()> {
+    let refused =
+        |why: &str| format!("storing an incremental backup: {base}, on which it stands, {why} {}", target.location);
+    let lacking = |why| {
+        Error::not_found(refused(why)).with_hint("Bring it there with vb-copy, or export in full: leave --since out.")
+    };
+    let manifest = select::by_id(&*target.store, base).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => lacking("is not in"),
+        _ => error,
+    })?;
+    for object in &manifest.objects {
+        let found = target.store.head(&object.key)?;
+        if found.is_none_or(|found| found.size_bytes != object.size_bytes) {
+            return Err(lacking("is not whole in"));
+        }
     }
-    let message = format!("storing an incremental backup: {}, on which it stands, is not in {}", base, target.location);
-    Err(Error::not_found(message).with_hint("Bring it there with vb-copy, or export in full: leave --since out."))
+    let next = Manifest::new(base, manifest.created_at, label.clone(), Vec::new(), Proof::default());
+    chain::follows(&manifest, &next).map_err(|why| {
+        Error::conflict(format!("storing an incremental backup: {base}, on which it stands, {why}"))
+            .with_hint("Export in full: leave --since out, or remove the mark.")
+    })
 }
 
 /// The work of the thread.

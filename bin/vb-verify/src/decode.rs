@@ -130,7 +130,7 @@ fn prove(stream: &mut dyn Read, name: &'static str) -> Result<Decoded> {
     }
     match prover.finish() {
         Verdict::Broken { why } | Verdict::Unproven { why } => Err(Error::integrity(why)),
-        Verdict::Proven { .. } => Ok(Decoded { forms: vec![name], size_bytes, records: None }),
+        Verdict::Proven { .. } | Verdict::Empty { .. } => Ok(Decoded { forms: vec![name], size_bytes, records: None }),
     }
 }
 

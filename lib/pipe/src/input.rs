@@ -22,6 +22,8 @@ pub struct Input {
     pipe: Option<PipeId>,
     run_folder: PathBuf,
     regular: bool,
+    /// What it was when it was opened, if it is a regular file.
+    opened: Option<std::fs::Metadata>,
     name: String,
 }
 
@@ -77,7 +79,16 @@ impl Input {
             return Err(Error::usage(format!("{name} is a folder")));
         }
         let run_folder = run_folder::open(session.environment())?;
-        Ok(Self { file, digest: Digest::default(), pipe, run_folder, regular: kind == FileType::RegularFile, name })
+        let opened = file.metadata().ok().filter(std::fs::Metadata::is_file);
+        Ok(Self {
+            file,
+            digest: Digest::default(),
+            pipe,
+            run_folder,
+            regular: kind == FileType::RegularFile,
+            opened,
+            name,
+        })
     }
 
     /// What it is to people: `standard input`, or the file's path.
@@ -141,11 +152,31 @@ impl Input {
             None => None,
         };
         let origin = match taken {
-            None if self.regular => Origin::File,
+            None if self.regular => {
+                self.unchanged(&digest)?;
+                Origin::File
+            }
             None => Origin::Silent,
             Some(record) => Origin::Sealed(check(record, &digest)?),
         };
         Ok(End { digest, origin })
+    }
+}
+
+impl Input {
+    /// Whether what was read is the file from its beginning to its end, as it was when it was opened. Those of `/proc` have no length.
+    fn unchanged(&self, digest: &Digest) -> Result<()> {
+        let failed = |cause| Error::io(format!("reading {}", self.name), cause);
+        let now = self.file.metadata().map_err(failed)?;
+        let (was, read) = (self.opened.as_ref(), digest.bytes());
+        let is_as_it_was = was.is_none_or(|was| (was.len(), was.modified().ok()) == (now.len(), now.modified().ok()));
+        if is_as_it_was && (read == now.len() || now.len() == 0) {
+            return Ok(());
+        }
+        let message =
+            format!("{} changed while it was read: {read} bytes came of {} that it has", self.name, now.len());
+        Err(Error::integrity(message)
+            .with_hint("Nothing was kept; read it from its beginning, when nobody writes to it."))
     }
 }
 

@@ -42,6 +42,7 @@ impl Gzip {
                 Err(cause) => broken(&cause),
             },
             Self::Foreign(prover) => match prover.finish() {
+                Ok(0) => Verdict::Empty { format: Format::Gzip },
                 Ok(_) => Verdict::Proven { format: Format::Gzip, label: None },
                 Err(cause) => broken(&cause),
             },

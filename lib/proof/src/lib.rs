@@ -29,6 +29,11 @@ pub enum Verdict {
         /// What it is, where a vb gzip's seal says so.
         label: Option<Box<Label>>,
     },
+    /// It reached the end that its format has, and there is nothing in it: as of a producer that failed at once, behind a compressor.
+    Empty {
+        /// Its format.
+        format: Format,
+    },
     /// It may be whole or not.
     Unproven {
         /// Why nobody can tell.
@@ -107,7 +112,10 @@ impl Prover {
         match self.state {
             State::Gzip(gzip) => gzip.finish(),
             State::Parquet(parquet) => verdict(Format::Parquet, parquet.finish()),
-            State::Zstd(walk) => verdict(Format::Zstd, walk.finish().map(drop)),
+            State::Zstd(walk) => match walk.finish() {
+                Ok(zstd) if zstd.is_empty() => Verdict::Empty { format: Format::Zstd },
+                other => verdict(Format::Zstd, other.map(drop)),
+            },
             State::Tar(walk) => match walk.finish() {
                 Ok(tar) if tar.something_follows => {
                     Verdict::Unproven { why: "something follows the end of the tar archive".to_owned() }

@@ -32,6 +32,8 @@ enum Next {
 pub(crate) struct Zstd {
     next: Next,
     frames: u64,
+    /// Whether a block had anything in it.
+    has_content: bool,
 }
 
 impl Headers for Zstd {
@@ -61,6 +63,11 @@ impl Headers for Zstd {
 }
 
 impl Zstd {
+    /// Whether all that it holds is nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.has_content
+    }
+
     /// Section 3.1.1.1: the descriptor says how long the rest of the frame's header is.
     fn frame(&mut self, descriptor: u8) -> Result<Step, String> {
         if descriptor & 0b1000 != 0 {
@@ -79,6 +86,7 @@ impl Zstd {
     /// Section 3.1.1.2: one bit "last", two bits of type, 21 bits of size.
     fn block(&mut self, header: u32, checksum: bool) -> Result<Step, String> {
         let size = u64::from(header >> 3);
+        self.has_content |= size > 0;
         let skip = match (header >> 1) & 0b11 {
             0 | 2 if size <= MOST_BLOCK_BYTES => size,
             1 => 1,

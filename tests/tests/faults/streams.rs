@@ -25,6 +25,27 @@ fn garbage_for_an_import() {
 }
 
 #[test]
+fn a_compressor_of_nothing() {
+    let case = Case::on_disk().unwrap();
+    for compressor in ["gzip", "zstd -q"] {
+        let run = case.line(&format!("false | {compressor} | vb-put --set w")).run().unwrap().exited(6).unwrap();
+        let failed = refused(&run, "vb-put", 6).unwrap();
+        assert!(failed["message"].as_str().unwrap().ends_with(" of nothing"), "{failed}");
+        case.nothing_is_left().unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_is_not_read_whole() {
+    let case = Case::on_disk().unwrap();
+    write(&case.place, "data", &noise(3_000_000)).unwrap();
+    let run = case.line("(head -c 5 >head; vb-put --set w) <data; code=$?; rm data head; exit $code").run().unwrap();
+    let failed = refused(&run.exited(6).unwrap(), "vb-put", 6).unwrap();
+    assert!(failed["message"].as_str().unwrap().contains("changed while it was read"), "{failed}");
+    case.nothing_is_left().unwrap();
+}
+
+#[test]
 fn garbage_to_decompress() {
     let case = Case::on_disk().unwrap();
     let decompress = || case.command("vb-compress").unwrap().args(["-d", "-o", "out"]);
