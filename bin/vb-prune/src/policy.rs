@@ -83,7 +83,7 @@ pub(crate) struct KeepArguments {
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<Kind>,
 
-    /// Judge each set as one history, or its full and its incremental backups apart
+    /// Judge what a set holds of one source as one history, or its full and its incremental backups apart
     #[arg(long, value_name = "set|set,kind", value_parser = group_by)]
     group_by: Option<GroupBy>,
 }

@@ -64,6 +64,9 @@ pub struct Source {
     /// The database's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
+    /// Whether it is some of the source's rows only, such as those of a condition, of some days, or after a time.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub part: bool,
 }
 
 /// What a stream is, so that whoever stores it need not be told. Unknown fields are ignored, missing ones are empty.

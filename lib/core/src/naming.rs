@@ -106,6 +106,13 @@ pub fn id_of_manifest(key: &Key) -> Option<&str> {
 #[must_use]
 pub fn id_of_object(key: &Key) -> Option<&str> {
     let name = key.file_name();
+    // Right behind the set's name, which is the folder's and may look like an id itself.
+    let folder = key.as_str().strip_suffix(name).and_then(|folder| folder.strip_suffix('/')).unwrap_or_default();
+    let set = folder.rsplit_once('/').map_or(folder, |(_, last)| last);
+    let own = name.get(..set.len() + 1 + ID_TIME_LENGTH).filter(|id| parse_id(id).is_some_and(|(of, _)| of == set));
+    if own.is_some_and(|id| !continues_number(name, id)) {
+        return own;
+    }
     // The set's name may hold dots, so the id ends after the first time in the name, not at the first dot.
     let ends = name.char_indices().map(|(index, letter)| index + letter.len_utf8());
     ends.filter_map(|end| name.get(..end)).find(|id| parse_id(id).is_some() && !continues_number(name, id))
@@ -141,6 +148,16 @@ mod tests {
         assert_eq!(id_of_manifest(&manifest), Some(id.as_str()));
         assert_eq!(id_of_object(&key), Some(id.as_str()));
         assert_eq!(extension_of(&id, &key), Some("parquet.gz"));
+    }
+
+    #[test]
+    fn a_set_may_look_like_an_id() {
+        for set in ["events_20260101_000000", "x_20250101_000000-old", "a.b", "é_1"] {
+            let id = id(set, at());
+            for key in [object_key(set, &id, "csv.gz", 0), object_key(set, &id, "csv", 2), manifest_key(set, &id)] {
+                assert_eq!(id_of_object(&key.unwrap()), Some(id.as_str()));
+            }
+        }
     }
 
     #[test]

@@ -12,7 +12,10 @@ use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
-use vb_core::environment::{Environment, HOME, VB_CACHE_DIR, XDG_CACHE_HOME};
+use vb_core::environment::{
+    AWS_ENDPOINT_URL, AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_CONNECTION_STRING, Environment, HOME, STORAGE_EMULATOR_HOST,
+    VB_CACHE_DIR, Variable, XDG_CACHE_HOME,
+};
 use vb_core::key::Key;
 use vb_pipe::cleanup;
 use vb_pipe::digest::Digest;
@@ -30,6 +33,10 @@ impl Stamp {
         Self { size_bytes: object.size_bytes, modified_at: object.modified_at.timestamp_micros() }
     }
 }
+
+/// What says on which server a store's URL is.
+const SERVERS: [Variable; 4] =
+    [AWS_ENDPOINT_URL, AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_ACCOUNT, STORAGE_EMULATOR_HOST];
 
 /// The cache of one store, or none.
 #[derive(Debug, Clone)]
@@ -66,6 +73,11 @@ impl Cache {
         };
         let mut digest = Digest::default();
         digest.update(url.as_bytes());
+        // The same URL means another store on another server.
+        for server in SERVERS.iter().filter_map(|variable| environment.get(*variable)) {
+            digest.update(b"\n");
+            digest.update(server.as_bytes());
+        }
         let name = digest.sha256();
         let path = folder.join("manifests").join(name.get(..32).unwrap_or(&name));
         Self(Some(Place { path, title: format!("vb manifests 1 {url}") }))

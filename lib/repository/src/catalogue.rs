@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use vb_core::fact::{Fact, Health, Level};
 use vb_core::key::Key;
-use vb_core::retention::Backup;
+use vb_core::retention::{Backup, origin};
 use vb_core::time::Instant;
 use vb_core::{Error, ErrorKind, Result, naming};
 use vb_store::{ObjectInfo, Store};
@@ -53,6 +53,7 @@ impl From<Entry> for Backup {
             size_bytes: row.size_bytes(),
             id: row.id.into(),
             set: row.set.as_ref().to_owned(),
+            origin: origin(&row.source),
             kind: row.kind,
             base: row.base.map(String::from),
             created_at: row.created_at,

@@ -31,7 +31,7 @@ impl Stock {
         let key = format!("w/{id}.txt");
         let manifest = json!({
             "format": 1, "id": id, "set": "w", "kind": if base.is_some() { "incremental" } else { "full" },
-            "base": base.map(self::id), "created_at": at(day), "source": {"type": "table", "name": "public.w"},
+            "base": base.map(self::id), "created_at": at(day), "source": {"type": "stream", "name": "standard input"},
             "since": base.map(at), "until": at(day), "records": 1, "proof": "sealed", "complete": true,
             "objects": [{"key": key, "size_bytes": 1, "sha256": "", "md5": ""}],
         });

@@ -1,10 +1,11 @@
 //! What retention knows of a backup: little enough to hold a hundred thousand, and all of it stands in a line of `vb-ls`.
 
 use crate::fact::{Fact, Health, Level};
-use crate::label::Kind;
+use crate::label::{DATABASE, Kind, Source};
 use crate::manifest::Manifest;
 use crate::time::{self, Instant};
 use serde::{Deserialize, Serialize};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// One complete backup and the later facts about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,9 @@ pub struct Backup {
     pub id: String,
     /// What it is a backup of.
     pub set: String,
+    /// Of what, told apart from other things that came into the same set.
+    #[serde(default, rename(deserialize = "source"), deserialize_with = "of_source")]
+    pub origin: u64,
     /// Everything, or what changed since the base.
     pub kind: Kind,
     /// The id of the backup that it stands on.
@@ -51,6 +55,7 @@ impl Backup {
         Self {
             id: manifest.id.clone(),
             set: manifest.set.clone(),
+            origin: origin(&manifest.source),
             kind: manifest.kind,
             base: manifest.base.clone(),
             created_at: manifest.created_at,
@@ -63,6 +68,24 @@ impl Backup {
             size_bytes: manifest.size_bytes(),
         }
     }
+}
+
+/// The same number for backups that can take each other's place: of one table or database, whole or in part; and of all streams and files of
+/// which nothing is known but their set. Queries and files change their names with the day.
+#[must_use]
+pub fn origin(source: &Source) -> u64 {
+    let Source { source_type, name, database, part, .. } = source;
+    let mut hasher = DefaultHasher::new();
+    match source_type.as_str() {
+        "table" | DATABASE => (source_type, name, database, part).hash(&mut hasher),
+        "query" => (source_type, database).hash(&mut hasher),
+        _ => {}
+    }
+    hasher.finish()
+}
+
+fn of_source<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    Source::deserialize(deserializer).map(|source| origin(&source))
 }
 
 #[cfg(test)]

@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GroupBy {
-    /// A set: a backup of either kind is the backup of its day.
+    /// What a set holds of one source: a backup of either kind is the backup of its day.
     #[default]
     Set,
-    /// A set's full backups, and apart from them its incremental ones.
+    /// The full backups of that, and apart from them the incremental ones.
     SetAndKind,
 }
 
@@ -56,8 +56,8 @@ impl Policy {
     }
 
     /// What backups of one history have in common.
-    pub(super) fn group<'all>(&self, backup: &'all Backup) -> (&'all str, Option<&'static str>) {
-        (&backup.set, (self.group_by == GroupBy::SetAndKind).then(|| backup.kind.name()))
+    pub(super) fn group<'all>(&self, backup: &'all Backup) -> (&'all str, u64, Option<&'static str>) {
+        (&backup.set, backup.origin, (self.group_by == GroupBy::SetAndKind).then(|| backup.kind.name()))
     }
 }
 

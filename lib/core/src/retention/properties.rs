@@ -19,6 +19,7 @@ fn backup(set: &str, at: Instant, base: Option<&Backup>) -> Backup {
     Backup {
         id: crate::naming::id(set, at),
         set: set.to_owned(),
+        origin: 0,
         kind: if base.is_some() { Kind::Incremental } else { Kind::Full },
         base: base.map(|base| base.id.clone()),
         created_at: at,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fact::Level;
-use crate::label::Kind;
+use crate::label::{Kind, Source};
 use crate::time::Instant;
 use chrono::TimeDelta;
 
@@ -34,6 +34,30 @@ fn kept(backups: &[Backup], rules: Vec<Rule>, now: &str) -> usize {
 
 fn newest(of_each: Period, most: usize) -> Rule {
     Rule::Newest { of_each, most }
+}
+
+#[test]
+fn what_came_into_the_set_from_elsewhere_takes_nothings_place() {
+    let of = |day: u32, change: &dyn Fn(&mut Source)| {
+        let mut manifest = crate::chain::tests::backup(day, None);
+        change(&mut manifest.source);
+        Backup::new(&manifest, &[])
+    };
+    let elsewhere: [&dyn Fn(&mut Source); 4] = [
+        &|source| source.part = true,
+        &|source| source.database = Some("crm".to_owned()),
+        &|source| source.name = "public.v".to_owned(),
+        &|source| (source.source_type, source.name) = ("stream".to_owned(), "standard input".to_owned()),
+    ];
+    for other in elsewhere {
+        let all = [of(1, &|_| ()), of(2, &|_| ()), of(3, other), of(4, other)];
+        let policy = Policy::of(vec![newest(Period::Day, 1)]);
+        let now = "2026-11-22T00:00:00Z".parse().unwrap();
+        let verdicts = plan(&all, &policy, now).unwrap();
+        let mut kept: Vec<&str> = verdicts.iter().filter(|one| one.keeps).map(|one| one.backup.id.as_str()).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, ["w_20261121_020000", "w_20261121_040000"]);
+    }
 }
 
 #[test]

@@ -113,3 +113,14 @@ fn facts_are_beside_their_backup() {
     assert_eq!(&*order[0].row.id, "w_20261102_000000");
     assert!(listing::is_manifest(&naming::manifest_key("w", &id).unwrap()));
 }
+
+#[test]
+fn the_same_url_on_another_server_is_another_store() {
+    let of = |server: &str| {
+        let values = [("VB_CACHE_DIR", "/c"), ("AWS_ENDPOINT_URL", server)];
+        let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Cache::of("s3://b", &Environment::new(values)).0.unwrap().path
+    };
+    assert_ne!(of("http://127.0.0.1:1"), of("http://127.0.0.1:2"));
+    assert_eq!(of("http://127.0.0.1:1"), of("http://127.0.0.1:1"));
+}
