@@ -8,6 +8,8 @@ mod identity;
 mod reasons;
 #[path = "incremental/state.rs"]
 mod state;
+#[path = "incremental/unseen.rs"]
+mod unseen;
 #[path = "incremental/xmin.rs"]
 mod xmin;
 

@@ -289,10 +289,11 @@ impl Part {
         self.check()?;
         let name = name.or_else(|| environment.get(variables::VB_TABLE)).unwrap_or(naming::DEFAULT_TABLE);
         let until = self.until.as_deref().map(|when| watermark::parse_when(when, now)).transpose()?;
-        let since = self.since.as_deref().map(|since| mark(since, now)).transpose()?.flatten();
+        let since = self.since.as_deref().map(|since| last(since, now)).transpose()?.flatten();
         let since = since.filter(|_| !self.full);
         let deletes = match (sidecar, &since) {
-            (Some(sidecar), Some(mark)) => Some(sidecar.read(mark, Buckets::parse)?),
+            (Some(sidecar), Some(Ok(mark))) => Some(sidecar.read(mark, Buckets::parse)?),
+            (Some(_), Some(Err(reason))) => Some(Err(reason.clone())),
             (Some(_), None) => Some(Err("there was no export before".to_owned())),
             (None, _) => None,
         };
@@ -340,12 +341,25 @@ impl Part {
     }
 }
 
+/// Where a table's last export ended. A file with a time only, as older programs left it, is nothing that a chain could begin with: then
+/// there is a reason for a full export.
+fn last(since: &str, now: Instant) -> Result<Option<std::result::Result<Mark, String>>> {
+    let stands = |mark: Mark| match since.strip_prefix('@') {
+        Some(path) if mark.id.is_none() => Err(format!("{path} holds a time and names no backup")),
+        _ => Ok(mark),
+    };
+    Ok(mark(since, now)?.map(stands))
+}
+
 /// `@FILE` holds what the last backup left, and is missing before the first.
 fn mark(since: &str, now: Instant) -> Result<Option<Mark>> {
     let Some(path) = since.strip_prefix('@') else {
         let until = watermark::parse_when(since, now)?;
         return Ok(Some(Mark::of_time(until)));
     };
+    if path.is_empty() {
+        return Err(Error::usage("--since @ names no file").with_hint("Give --since @FILE; is a variable empty?"));
+    }
     match std::fs::read_to_string(path) {
         Ok(text) => Mark::parse(&text, path).map(Some),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -33,10 +33,10 @@ pub fn of(mark: &Mark, present: &Present<'_>) -> Result<Vec<u32>, String> {
     same_course(mark, present)?;
     let now = present.position;
     match (mark.position.as_ref().map(|then| &then.storage), &now.storage) {
-        (Some(Some(was)), Some(is)) => whole_parts(was, is, now.is_by_xmin(), present.deletes),
-        (_, None) if now.is_by_xmin() => Err(format!("the table has more than {MOST_PARTS} parts")),
-        (_, Some(_)) if now.is_by_xmin() => Err("the last export did not note where the rows lie".to_owned()),
-        _ => Ok(Vec::new()),
+        (Some(Some(was)), Some(is)) => whole_parts(was, is, present.deletes),
+        (_, None) => Err(format!("the table has more than {MOST_PARTS} parts")),
+        (None, Some(_)) if !now.is_by_xmin() => Ok(Vec::new()),
+        (_, Some(_)) => Err("the last export did not note where the rows lie".to_owned()),
     }
 }
 
@@ -63,11 +63,25 @@ pub fn same_course(mark: &Mark, present: &Present<'_>) -> Result<(), String> {
             "the server was promoted or restored since the last export (its timeline was {was} and is {is})"
         ));
     }
+    if differs(then.started, now.started) {
+        return Err("the server was started anew since the last export, perhaps from a copy of its files".to_owned());
+    }
+    if differs(then.database_oid, now.database_oid) {
+        return Err("the database was made anew since the last export".to_owned());
+    }
+    if differs(then.shape.as_deref(), now.shape.as_deref()) {
+        return Err("the table's columns have changed".to_owned());
+    }
     if now.is_by_xmin() { near_enough(then.until_xid, present.next_xid) } else { Ok(()) }
 }
 
+/// What both know, and is not the same.
+fn differs<T: PartialEq>(was: Option<T>, is: Option<T>) -> bool {
+    matches!((was, is), (Some(was), Some(is)) if was != is)
+}
+
 fn same_source(mark: &Mark, present: &Present<'_>) -> Result<(), String> {
-    let differs = |was: &Option<String>, is: Option<&str>| matches!((was, is), (Some(was), Some(is)) if was != is);
+    let differs = |was: &Option<String>, is: Option<&str>| differs(was.as_deref(), is);
     let source = present.source;
     let reason = if differs(&mark.source, Some(&source.name)) && source.source_type == DATABASE {
         "the last export was not of this database"
@@ -101,19 +115,16 @@ fn near_enough(then: Option<u64>, next: u64) -> Result<(), String> {
 
 /// A new part may hold rows that are older than the last export. One that was rewritten may have lost rows, and one that is gone has
 /// lost all of them: nobody sees that but by the keys.
-fn whole_parts(was: &Storage, is: &Storage, by_xmin: bool, deletes: bool) -> Result<Vec<u32>, String> {
+fn whole_parts(was: &Storage, is: &Storage, deletes: bool) -> Result<Vec<u32>, String> {
     if was.has_lost(is) && !deletes {
         return Err("a part of the table is gone".to_owned());
     }
     let mut whole: Vec<u32> = was.added(is).collect();
-    // A time column is a row's own: it comes through a rewrite as it was.
-    if by_xmin {
-        let rewritten: Vec<u32> = was.rewritten(is).collect();
-        if !rewritten.is_empty() && !deletes {
-            return Err("the table was rewritten or truncated".to_owned());
-        }
-        whole.extend(rewritten);
+    let rewritten: Vec<u32> = was.rewritten(is).collect();
+    if !rewritten.is_empty() && !deletes {
+        return Err("the table was rewritten or truncated".to_owned());
     }
+    whole.extend(rewritten);
     if was.parts() > 0 && !whole.is_empty() && whole.len() == is.parts() {
         return Err("the table was rewritten or truncated".to_owned());
     }
@@ -132,11 +143,23 @@ mod tests {
 
     fn position(by: &str) -> Position {
         let storage = storage(&[(1, 1), (2, 2)]);
-        Position { by: by.to_owned(), until_xid: Some(5000), timeline: Some(1), storage, ..Position::default() }
+        Position {
+            by: by.to_owned(),
+            until_xid: Some(5000),
+            timeline: Some(1),
+            started: Some(7),
+            database_oid: Some(5),
+            shape: words("a"),
+            storage,
+            ..Position::default()
+        }
+    }
+
+    fn words(text: &str) -> Option<String> {
+        Some(text.to_owned())
     }
 
     fn mark(by: &str) -> Mark {
-        let words = |text: &str| Some(text.to_owned());
         Mark {
             source: words("public.t"),
             system_identifier: words("7"),
@@ -154,7 +177,6 @@ mod tests {
         change: impl FnOnce(&mut Mark, &mut Source, &mut Position, &mut u64),
     ) -> Result<Vec<u32>, String> {
         let (mut mark, mut position, mut next_xid) = (mark(by), position(by), 6000);
-        let words = |text: &str| Some(text.to_owned());
         let name = "public.t".to_owned();
         let mut source = Source { name, system_identifier: words("7"), database: words("shop"), ..Source::default() };
         position.until_xid = (by == XMIN).then_some(5900);
@@ -175,7 +197,7 @@ mod tests {
     #[test]
     fn what_has_changed_makes_it_full() {
         type Change = fn(&mut Mark, &mut Source, &mut Position, &mut u64);
-        let cases: [(&str, Change, &str); 12] = [
+        let cases: [(&str, Change, &str); 17] = [
             (XMIN, |_, source, _, _| source.name = "public.u".into(), "another table"),
             (XMIN, |_, source, _, _| source.system_identifier = Some("8".into()), "another server"),
             ("updated_at", |_, source, _, _| source.database = Some("test".into()), "another database"),
@@ -188,6 +210,11 @@ mod tests {
             (XMIN, |_, _, position, _| position.storage = None, "more than 4096 parts"),
             (XMIN, |_, _, position, _| position.storage = storage(&[(1, 1), (2, 3)]), "rewritten or truncated"),
             ("updated_at", |_, _, position, _| position.storage = storage(&[(1, 1)]), "is gone"),
+            ("updated_at", |_, _, position, _| position.storage = storage(&[(1, 1), (2, 3)]), "rewritten or truncated"),
+            ("updated_at", |_, _, position, _| position.storage = None, "more than 4096 parts"),
+            (XMIN, |_, _, position, _| position.started = Some(8), "started anew"),
+            ("updated_at", |_, _, position, _| position.database_oid = Some(6), "database was made anew"),
+            (XMIN, |_, _, position, _| position.shape = words("b"), "columns have changed"),
         ];
         for (by, change, reason) in cases {
             let refusal = decide(by, false, change).unwrap_err();
@@ -205,7 +232,7 @@ mod tests {
         let rewritten = |_: &mut Mark, _: &mut Source, position: &mut Position, _: &mut u64| {
             position.storage = storage(&[(1, 10), (2, 2)]);
         };
-        assert_eq!(decide("updated_at", false, rewritten), Ok(vec![]));
+        assert_eq!(decide("updated_at", true, rewritten), Ok(vec![1]));
         assert_eq!(decide(XMIN, true, rewritten), Ok(vec![1]));
         assert!(decide(XMIN, false, rewritten).is_err());
         let replaced = |_: &mut Mark, _: &mut Source, position: &mut Position, _: &mut u64| {

@@ -21,6 +21,16 @@ pub struct Position {
     /// The server's timeline: another one means that it was promoted, or restored to an earlier moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<u32>,
+    /// When the server was started, in microseconds since 1970: one that was put back from a copy of its files was started since, and need not
+    /// show it otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<i64>,
+    /// The database's oid: one that was made anew, or from a copy, has another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_oid: Option<u32>,
+    /// A digest of all that the meaning of stored rows hangs on: numbers and types of columns, labels, attributes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
     /// Where the rows lie.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,

@@ -25,6 +25,8 @@ pub struct Table {
     pub only: bool,
     /// Whether policies hide rows from us.
     pub has_row_security: bool,
+    /// Whether a trigger may change a row that is updated.
+    pub has_update_trigger: bool,
 }
 
 /// Which server this is.
@@ -64,7 +66,8 @@ pub fn server(client: &mut impl GenericClient) -> Result<Server> {
 pub fn table(client: &mut impl GenericClient, name: &str, only: bool) -> Result<Table> {
     let oid = find(client, name)?;
     let query = "SELECT n.nspname::text, c.relname::text, c.relkind::text, pg_catalog.row_security_active(c.oid), \
-                 EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) \
+                 EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid), \
+                 EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 19 = 19 AND t.tgenabled <> 'D') \
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
     let row = ask_one(client, query, oid)?;
     let (schema, table, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
@@ -91,6 +94,7 @@ pub fn table(client: &mut impl GenericClient, name: &str, only: bool) -> Result<
         is_plain: kind == RelationKind::Table && (only || !row.get::<_, bool>(4)),
         only,
         has_row_security: row.get(3),
+        has_update_trigger: row.get(5),
     })
 }
 

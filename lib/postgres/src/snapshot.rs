@@ -65,6 +65,10 @@ pub struct Snapshot {
     pub xids: Xids,
     /// The server's timeline, where we may ask for it.
     pub timeline: Option<u32>,
+    /// When the server was started, in microseconds since 1970; none of a standby, beside which there may be others.
+    pub started: Option<i64>,
+    /// The database's oid.
+    pub database_oid: u32,
 }
 
 /// The transactions that a snapshot divides, as xid8: 64 bits that never come round.
@@ -96,7 +100,8 @@ pub fn begin(client: &mut Client) -> Result<Snapshot> {
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(failed)?;
     let token = export(client)?;
     let moment = Moment { clock, oldest_running, oldest_prepared, hidden };
-    Ok(Snapshot { token, moment, xids: xids(client)?, timeline })
+    let (started, database_oid) = course(client)?;
+    Ok(Snapshot { token, moment, xids: xids(client)?, timeline, started, database_oid })
 }
 
 /// Begins a transaction in a snapshot that another process holds. It stays when that process ends.
@@ -112,8 +117,19 @@ pub fn adopt(client: &mut Client, token: &Token) -> Result<Snapshot> {
         if gone { Error::not_found(error.to_string()).with_hint(hint) } else { error }
     })?;
     let moment = Moment { clock: token.until, oldest_running: None, oldest_prepared: None, hidden: false };
-    Ok(Snapshot { token: export(client)?, moment, xids: xids(client)?, timeline })
+    let (started, database_oid) = course(client)?;
+    Ok(Snapshot { token: export(client)?, moment, xids: xids(client)?, timeline, started, database_oid })
 }
+
+/// What tells a server that was put back, and a database that was made anew.
+fn course(client: &mut Client) -> Result<(Option<i64>, u32)> {
+    let row = client.query_one(COURSE, &[]).map_err(|cause| from_postgres(STEP, cause))?;
+    Ok((row.get(0), row.get(1)))
+}
+
+const COURSE: &str = "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() \
+     THEN (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint END, \
+     (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())";
 
 /// Of the transaction's snapshot.
 fn xids(client: &mut Client) -> Result<Xids> {
@@ -155,18 +171,24 @@ fn export(client: &mut Client) -> Result<String> {
     Ok(row.map_err(|cause| from_postgres(STEP, cause))?.get(0))
 }
 
-const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+/// A standby has no rows that are newer than what it has replayed.
+const CLOCK: &str = "SELECT (extract(epoch FROM CASE WHEN pg_is_in_recovery() \
+     THEN least(clock_timestamp(), coalesce(pg_last_xact_replay_timestamp(), to_timestamp(0))) ELSE clock_timestamp() END) * 1000000)::bigint";
 
-/// Whoever may write rows: not vacuum, which may run for hours, and not the senders of replication.
-const OLDEST_RUNNING: &str = "SELECT (extract(epoch FROM min(xact_start)) * 1000000)::bigint FROM pg_catalog.pg_stat_activity \
-     WHERE pid <> pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'walsender') \
+/// Whoever may write rows: not vacuum, which may run for hours, and not the senders of replication that have written nothing. Between two
+/// transactions of one message no start is shown, and the next one's `now()` is the message's.
+const OLDEST_RUNNING: &str = "SELECT (extract(epoch FROM min(least(xact_start, CASE WHEN state = 'active' THEN query_start END))) * 1000000)::bigint \
+     FROM pg_catalog.pg_stat_activity \
+     WHERE pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker' AND (backend_type <> 'walsender' OR backend_xid IS NOT NULL) \
      AND (datname = current_database() OR datname IS NULL)";
 
 const OLDEST_PREPARED: &str = "SELECT (extract(epoch FROM min(prepared)) * 1000000)::bigint \
      FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()";
 
-/// A standby does not list what runs on its primary; a role without the right does not see others' transactions.
-const HIDDEN: &str = "SELECT pg_is_in_recovery() OR NOT (pg_has_role('pg_read_all_stats', 'USAGE') \
+/// A standby does not list what runs on its primary; a role without the right does not see others' transactions, and nobody sees those of
+/// sessions that do not tell of them.
+const HIDDEN: &str = "SELECT pg_is_in_recovery() OR current_setting('track_activities') = 'off' \
+     OR EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE state = 'disabled') OR NOT (pg_has_role('pg_read_all_stats', 'USAGE') \
      OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user))";
 
 /// What follows the session's settings where the rows that row-level security shows are enough.

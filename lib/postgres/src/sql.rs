@@ -28,6 +28,12 @@ pub fn timestamptz(at: Instant) -> String {
     format!("timestamptz {}", literal(&time::exact(at)))
 }
 
+/// A time as a clock in UTC shows it, for columns without a time zone.
+#[must_use]
+pub fn timestamp(at: Instant) -> String {
+    format!("timestamp {}", literal(&at.format("%Y-%m-%d %H:%M:%S%.6f").to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use std::io::Write;
 use vb_core::{Error, Result};
 use vb_postgres::catalog::{self, Table};
 use vb_postgres::connection::{Parameters, connect_narrowed};
+use vb_postgres::database::shape;
 use vb_postgres::extent::{self, Extent};
 use vb_postgres::measure;
 use vb_postgres::row_hash::{self, RowHash};
@@ -189,7 +190,8 @@ fn planned(
     if part.shard.is_some() {
         can_be_shared_out(client, request, part, table, &extents)?;
     }
-    let mut ground = Ground { extents: &extents, ..ground.clone() };
+    let shape = shape::of_table(client, table.oid)?;
+    let mut ground = Ground { extents: &extents, shape, ..ground.clone() };
     if part.deletes.is_none() {
         return Ok((plan::of_table(request, part, &ground)?, None));
     }

@@ -1,6 +1,7 @@
 //! Which rows are new: by a time column, or by the transaction that wrote them. Pure.
 
 use crate::request::TablePart;
+use chrono::TimeDelta;
 use vb_core::mark::Mark;
 use vb_core::position::XMIN;
 use vb_core::{Error, Result};
@@ -8,7 +9,7 @@ use vb_postgres::catalog::Table;
 use vb_postgres::extent::Extent;
 use vb_postgres::relation::RelationKind;
 use vb_postgres::schema::{Column, TableDescription};
-use vb_postgres::sql::{identifier, timestamptz};
+use vb_postgres::sql::{identifier, timestamp, timestamptz};
 
 /// The time columns that are looked for, the best first: an update must be seen.
 const TIME_COLUMNS: [&str; 2] = ["updated_at", "created_at"];
@@ -28,7 +29,7 @@ impl<'table> By<'table> {
         let description = &table.description;
         let needs_time = part.until.is_some() || part.range.is_some();
         let has_xmin = why_no_xmin(table, extents).is_none();
-        let marked = part.since.as_ref().and_then(|mark| Some(mark.position.as_ref()?.by.as_str()));
+        let marked = part.since.as_ref().and_then(|mark| Some(mark.as_ref().ok()?.position.as_ref()?.by.as_str()));
         let marked =
             marked.filter(|by| if *by == XMIN { has_xmin && !needs_time } else { time(description, by).is_some() });
         match part.by.as_deref().or(marked) {
@@ -82,7 +83,7 @@ impl<'table> By<'table> {
         match self {
             Self::Column(column) => {
                 let name = identifier(&column.name);
-                let new = format!("{name} >= {}", timestamptz(mark.until));
+                let new = format!("{name} >= {}", oldest(column, mark));
                 if column.not_null { new } else { format!("({new} OR {name} IS NULL)") }
             }
             Self::Xmin => {
@@ -100,6 +101,23 @@ impl<'table> By<'table> {
             Self::Xmin => None,
         }
     }
+}
+
+/// The oldest time that a row may bear that the last export has not seen.
+///
+/// A column that keeps fewer digits than a transaction's start may have rounded it down. One without a time zone bears the clock of whoever
+/// wrote it, which we do not know: no zone lies more than twelve hours behind UTC (IANA time zone database, Etc/GMT+12).
+fn oldest(column: &Column, mark: &Mark) -> String {
+    if mark.id.is_none() {
+        return timestamptz(mark.until);
+    }
+    let kept = column.type_name.split_once('(').and_then(|(_, rest)| rest.split_once(')')?.0.parse::<u32>().ok());
+    let unit = kept.map_or(0, |digits| 10_i64.pow(6_u32.saturating_sub(digits)));
+    let unit = TimeDelta::microseconds(if unit > 1 { unit } else { 0 });
+    if column.type_name.ends_with("with time zone") {
+        return timestamptz(mark.until - unit);
+    }
+    timestamp(mark.until - unit - TimeDelta::hours(12))
 }
 
 fn time<'table>(table: &'table TableDescription, name: &str) -> Option<&'table Column> {

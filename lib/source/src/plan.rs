@@ -13,6 +13,7 @@ use vb_core::time::Instant;
 use vb_core::{Result, naming, watermark};
 use vb_postgres::catalog::{Server, Table};
 use vb_postgres::extent::Extent;
+use vb_postgres::relation::RelationKind;
 use vb_postgres::schema::TableDescription;
 use vb_postgres::snapshot::Snapshot;
 
@@ -63,6 +64,8 @@ pub struct Ground<'export> {
     pub server: &'export Server,
     /// The moment.
     pub snapshot: &'export Snapshot,
+    /// The digest of its shape; empty where it does not matter.
+    pub shape: String,
     /// Why the export must be full, where deleted rows are looked for and cannot be found otherwise.
     pub keys: std::result::Result<(), String>,
 }
@@ -71,7 +74,7 @@ impl<'export> Ground<'export> {
     /// A table of which it is not yet known where its rows lie.
     #[must_use]
     pub fn of(table: &'export Table, server: &'export Server, snapshot: &'export Snapshot) -> Self {
-        Self { table, extents: &[], server, snapshot, keys: Ok(()) }
+        Self { table, extents: &[], server, snapshot, shape: String::new(), keys: Ok(()) }
     }
 }
 
@@ -86,18 +89,26 @@ pub fn of_table(request: &Request, part: &TablePart, ground: &Ground<'_>) -> Res
     let by = By::choose(part, table, extents)?;
     let watermark = watermark::of_export(&snapshot.moment, part.overlap);
     // A part of the table is no ground for an incremental to stand on.
-    let is_all = until.is_none() && range.is_none() && condition.is_none() && shard.is_none();
+    let is_typed = matches!(since, Some(Ok(mark)) if mark.id.is_none());
+    let is_shown = request.row_security && table.has_row_security;
+    let is_part = until.is_some() || range.is_some() || condition.is_some() || is_typed || is_shown;
+    let is_all = !is_part && shard.is_none();
     let mut label =
         label(request, description, ground.server, &naming::set_of_table(&description.schema, &description.table));
     if let Some(Shard { number, of }) = shard {
         label.set = naming::set_from(&format!("{}-{number}of{of}", label.set));
+    }
+    label.source.part = !is_all;
+    if is_part && request.set.is_none() {
+        label.set = naming::set_from(&format!("{}_part", label.set));
     }
     label.until = by.map(|_| until.map_or(watermark, |until| until.min(watermark)));
     label.continues = by.is_some() && is_all;
     let position = by.map(|by| position(by, ground));
     let (base, whole, reason) = match since {
         None => (None, Vec::new(), None),
-        Some(mark) => match continuation(mark, by, position.as_ref(), &label, ground, part.deletes.is_some()) {
+        Some(Err(reason)) => (None, Vec::new(), Some(reason.clone())),
+        Some(Ok(mark)) => match continuation(mark, by, position.as_ref(), &label, ground, part.deletes.is_some()) {
             Ok(whole) => (Some(mark), whole, None),
             Err(reason) => (None, Vec::new(), Some(reason)),
         },
@@ -110,7 +121,7 @@ pub fn of_table(request: &Request, part: &TablePart, ground: &Ground<'_>) -> Res
     let filter =
         Filter { new: by.zip(base).map(|(by, mark)| by.condition(mark)), whole, others: filter::others(part, by) };
     let (pieces, select) = filter::pieces(request, part, ground, &filter, by);
-    let warnings = warnings(base, by, snapshot, label.continues && since.is_some());
+    let warnings = warnings(base, by, part, ground, label.continues && since.is_some());
     let by = by.map(|by| by.name().to_owned());
     let exported = filter.exported();
     let tells_all = base.is_some() && label.continues && part.deletes.is_some();
@@ -125,6 +136,9 @@ fn position(by: By<'_>, ground: &Ground<'_>) -> Position {
         since_xid: None,
         until_xid: (by == By::Xmin).then_some(ground.snapshot.xids.oldest),
         timeline: ground.snapshot.timeline,
+        started: ground.snapshot.started,
+        database_oid: Some(ground.snapshot.database_oid),
+        shape: Some(ground.shape.clone()),
         storage: Storage::of(ground.extents.iter().map(|extent| (extent.oid, extent.filenode))),
         keys_sha256: None,
     }
@@ -143,6 +157,13 @@ fn continuation(
     let (Some(by), Some(position)) = (by, position) else { return Err(no_time()) };
     if by == By::Xmin && *mark == Mark::of_time(mark.until) {
         return Err(no_time());
+    }
+    if mark.id.is_some() && by != By::Xmin && ground.snapshot.moment.clock < mark.until {
+        return Err("the server's clock stands before the last export's end".to_owned());
+    }
+    // The same key may stand in the parent and in a child.
+    if mark.id.is_some() && ground.table.kind == RelationKind::Table && !ground.table.is_plain {
+        return Err("other tables inherit from it, whose keys may be its own".to_owned());
     }
     // What overlaps is merged by the primary key, and a chain that nobody can restore is none.
     if mark.id.is_some() && ground.table.description.primary_key.is_empty() {
@@ -191,8 +212,21 @@ fn label(request: &Request, description: &TableDescription, server: &Server, set
     label
 }
 
-fn warnings(base: Option<&Mark>, by: Option<By<'_>>, snapshot: &Snapshot, continues: bool) -> Vec<String> {
-    let mut warnings = Vec::new();
+fn warnings(
+    base: Option<&Mark>,
+    by: Option<By<'_>>,
+    part: &TablePart,
+    ground: &Ground<'_>,
+    continues: bool,
+) -> Vec<String> {
+    let (mut warnings, snapshot) = (Vec::new(), ground.snapshot);
+    let is_found = base.is_some() && part.by.is_none();
+    if is_found && !ground.table.has_update_trigger && by.is_some_and(|by| by.name() == "updated_at") {
+        warnings.push(
+            "rows are new by updated_at, which no trigger keeps: an update that leaves it is not seen; use --by xmin, or say --by updated_at if it is kept otherwise"
+                .to_owned(),
+        );
+    }
     if base.is_some() && by.is_some_and(|by| by.name() == "created_at") {
         warnings.push(
             "rows are new by created_at: updates are not seen; use --by xmin, or add updated_at with a trigger that keeps it"

@@ -50,8 +50,8 @@ pub struct TablePart {
     pub name: String,
     /// Whether rows of tables that inherit from it are left out.
     pub only: bool,
-    /// Where the last export ended: an incremental export. None is a full one.
-    pub since: Option<Mark>,
+    /// Where the last export ended: an incremental export; or why there is nothing to continue. None is a full one.
+    pub since: Option<Result<Mark, String>>,
     /// Rows older than this only.
     pub until: Option<Instant>,
     /// Rows of these days only.

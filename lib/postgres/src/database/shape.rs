@@ -25,6 +25,15 @@ pub fn of(client: &mut impl GenericClient, tables: &[DumpTable]) -> Result<Vec<S
     Ok(tables.iter().zip(&rows).map(shape).collect())
 }
 
+/// The same of one table, whose name and rows are told otherwise.
+///
+/// # Errors
+/// If the server does not answer.
+pub fn of_table(client: &mut impl GenericClient, oid: u32) -> Result<String> {
+    let row = client.query_one(SHAPES, &[&vec![oid]]).map_err(|cause| from_postgres(STEP, cause))?;
+    Ok(name_of(row.get::<_, Option<String>>(0).unwrap_or_default().as_bytes()))
+}
+
 /// What users make begins at 16384 (`FirstNormalObjectId`). Before 14 there are no multiranges.
 const SHAPES: &str = "\
     WITH RECURSIVE asked AS (SELECT oid, place FROM unnest($1::oid[]) WITH ORDINALITY AS asked (oid, place)), \

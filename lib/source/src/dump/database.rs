@@ -170,6 +170,8 @@ fn stand(
         by: XMIN.to_owned(),
         until_xid: Some(snapshot.xids.oldest),
         timeline: snapshot.timeline,
+        started: snapshot.started,
+        database_oid: Some(snapshot.database_oid),
         ..Position::default()
     };
     // What counts are transactions, so that the time may be the snapshot's own.
