@@ -73,13 +73,16 @@ fn a_lock_is_on_data_and_manifest() {
 #[test]
 fn metadata_and_tags_say_what_it_is() {
     let (place, bucket) = (Place::new().unwrap(), S3Server::seaweedfs().unwrap().create_bucket("tags").unwrap());
-    bucket.put(common::BASE, b"{}").unwrap();
+    let key = "größe/größe_20261120_031500";
+    let escape = |ending: &str| format!("{key}{ending}").replace("größe", "gr%C3%B6%C3%9Fe");
+    bucket.put(&escape("_metadata.json"), &common::base(&format!("{key}.jsonl"))).unwrap();
+    bucket.put(&escape(".jsonl"), b"x").unwrap();
     let (mut upstream, stdin) = common::Upstream::new(&place);
-    upstream.promise(&common::incremental(7));
+    let mut label = common::incremental(7);
+    label.base = Some("größe_20261120_031500".to_owned());
+    upstream.promise(&label);
     let child = common::spawn_with(&place, bucket.variables(), &["--set", "größe"], stdin);
     upstream.write(&noise(20_000_000));
-    let mut label = common::incremental(7);
-    label.set = "weather".to_owned();
     upstream.seal(label);
     let (code, said) = common::ended(child);
     assert_eq!(code, 0, "{said}");
@@ -90,7 +93,7 @@ fn metadata_and_tags_say_what_it_is() {
     for line in [
         "x-amz-meta-set: gr%c3%b6%c3%9fe",
         "x-amz-meta-kind: incremental",
-        "x-amz-meta-base: weather_20261120_031500",
+        "x-amz-meta-base: gr%c3%b6%c3%9fe_20261120_031500",
         "x-amz-meta-since: 2026-11-20t03:15:00z",
         "x-amz-meta-source: public.weather",
         "x-amz-meta-lifecycle-hint: cooler-after-30-days",

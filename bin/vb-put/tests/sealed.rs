@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{BASE, Upstream, ended, files, incremental, label, spawn};
+use common::{BASE, BASE_DATA, Upstream, base, ended, files, incremental, label, spawn};
 use serde_json::Value;
 use std::path::Path;
 use vb_core::label::Label;
@@ -34,7 +34,8 @@ fn sealed(label: Label, bytes: &[u8]) -> impl FnOnce(Upstream) {
 fn with_base() -> Place {
     let place = Place::new().unwrap();
     std::fs::create_dir_all(place.path("backups/weather")).unwrap();
-    std::fs::write(place.path("backups").join(BASE), "{}").unwrap();
+    std::fs::write(place.path("backups").join(BASE), base(BASE_DATA)).unwrap();
+    std::fs::write(place.path("backups").join(BASE_DATA), "x").unwrap();
     place
 }
 
@@ -87,11 +88,11 @@ fn nothing_new_is_not_stored_and_leaves_the_mark() {
         assert_eq!(code, 0, "{said}");
         let done = last_line(&said);
         assert_eq!((&done["stored"], &done["since"]), (&false.into(), &"2026-11-20T03:15:00Z".into()));
-        assert_eq!(files(&place.path("backups")), [BASE]);
+        assert_eq!(files(&place.path("backups")), [BASE_DATA, BASE]);
         assert_eq!(std::fs::read_to_string(place.path("mark")).unwrap(), "2026-11-20T03:15:00Z\n");
     }
     assert_eq!(put(&place, &["--allow-empty"], sealed(incremental(0), b"footer")).0, 0);
-    assert_eq!(files(&place.path("backups")).len(), 3);
+    assert_eq!(files(&place.path("backups")).len(), 4);
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub struct Input {
     regular: bool,
     /// What it was when it was opened, if it is a regular file.
     opened: Option<std::fs::Metadata>,
+    /// Whether its end was seen.
+    ended: bool,
     name: String,
 }
 
@@ -87,6 +89,7 @@ impl Input {
             run_folder,
             regular: kind == FileType::RegularFile,
             opened,
+            ended: false,
             name,
         })
     }
@@ -152,10 +155,12 @@ impl Input {
             None => None,
         };
         let origin = match taken {
-            None if self.regular => {
+            // Whoever stops before the end has another reason.
+            None if self.regular && self.ended => {
                 self.unchanged(&digest)?;
                 Origin::File
             }
+            None if self.regular => Origin::File,
             None => Origin::Silent,
             Some(record) => Origin::Sealed(check(record, &digest)?),
         };
@@ -213,6 +218,7 @@ fn standard_input() -> Result<File> {
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.file.read(buffer)?;
+        self.ended |= count == 0 && !buffer.is_empty();
         self.digest.update(&buffer[..count]);
         Ok(count)
     }

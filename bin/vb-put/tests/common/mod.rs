@@ -6,8 +6,9 @@ use std::io::{PipeWriter, Write};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
+use vb_core::key::Key;
 use vb_core::label::{Kind, Label};
-use vb_core::manifest::Proof;
+use vb_core::manifest::{Manifest, Object, Proof};
 use vb_pipe::digest::Digest;
 use vb_pipe::record::{Announcement, PipeId};
 use vb_tests::command::Run;
@@ -54,6 +55,21 @@ pub(crate) fn label(records: u64) -> Label {
 
 /// The manifest of the export on which [`incremental`] ones stand.
 pub(crate) const BASE: &str = "weather/weather_20261120_031500_metadata.json";
+
+/// Its data.
+pub(crate) const BASE_DATA: &str = "weather/weather_20261120_031500.jsonl";
+
+/// The manifest of a backup with this one object of one byte.
+pub(crate) fn base(key: &str) -> Vec<u8> {
+    let (id, _) = key.rsplit_once('/').and_then(|(_, name)| name.split_once('.')).unwrap();
+    let (key, hash) = (Key::parse(key).unwrap(), String::new());
+    let object = Object { key, size_bytes: 1, sha256: hash.clone(), md5: hash, crc32: None };
+    let mut label = label(1);
+    label.set = id.trim_end_matches("_20261120_031500").to_owned();
+    label.until = Some("2026-11-20T03:15:00Z".parse().unwrap());
+    let at = "2026-11-20T03:15:00Z".parse().unwrap();
+    Manifest::new(id, at, label, vec![object], Proof::Sealed).to_bytes().unwrap()
+}
 
 /// What changed since an earlier export.
 pub(crate) fn incremental(records: u64) -> Label {
