@@ -5,7 +5,8 @@ use vb_core::environment::{DATABASE_URL, Environment, VB_SCRATCH_DATABASE_URL};
 use vb_core::{Error, Result};
 use vb_pipe::Session;
 use vb_pipe::cleanup::{self, Undo};
-use vb_postgres::connection::{Parameters, connect, from_postgres};
+use vb_postgres::connection::{Parameters, connect};
+use vb_postgres::database::contents;
 use vb_postgres::passing::Database;
 
 /// Dropped with this value.
@@ -57,9 +58,7 @@ impl Scratch {
 
 /// What the names begin with whose locks are held in the database that we connect to first: `vb_scratch_5_`.
 fn beginning(server: &Parameters) -> Result<String> {
-    let query = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
-    let row = connect(server)?.query_one(query, &[]).map_err(|cause| from_postgres("scratch database", cause))?;
-    Ok(format!("vb_scratch_{}_", row.get::<_, u32>(0)))
+    Ok(format!("vb_scratch_{}_", contents::database_oid(&mut connect(server)?)?))
 }
 
 fn name(beginning: &str) -> String {

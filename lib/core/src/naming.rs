@@ -110,12 +110,7 @@ pub fn id_of_object(key: &Key) -> Option<&str> {
     let folder = key.as_str().strip_suffix(name).and_then(|folder| folder.strip_suffix('/')).unwrap_or_default();
     let set = folder.rsplit_once('/').map_or(folder, |(_, last)| last);
     let own = name.get(..set.len() + 1 + ID_TIME_LENGTH).filter(|id| parse_id(id).is_some_and(|(of, _)| of == set));
-    if own.is_some_and(|id| !continues_number(name, id)) {
-        return own;
-    }
-    // The set's name may hold dots, so the id ends after the first time in the name, not at the first dot.
-    let ends = name.char_indices().map(|(index, letter)| index + letter.len_utf8());
-    ends.filter_map(|end| name.get(..end)).find(|id| parse_id(id).is_some() && !continues_number(name, id))
+    own.filter(|id| !continues_number(name, id))
 }
 
 fn continues_number(name: &str, id: &str) -> bool {

@@ -4,8 +4,7 @@ use crate::digest::Digest;
 use crate::record::{self, PipeId, State};
 use crate::run_folder;
 use crate::session::Session;
-use rustix::fs::FileType;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use vb_core::label::Label;
@@ -21,9 +20,8 @@ pub struct Input {
     digest: Digest,
     pipe: Option<PipeId>,
     run_folder: PathBuf,
-    regular: bool,
     /// What it was when it was opened, if it is a regular file.
-    opened: Option<std::fs::Metadata>,
+    opened: Option<Metadata>,
     /// Whether its end was seen.
     ended: bool,
     name: String,
@@ -75,23 +73,13 @@ impl Input {
         if pipe.is_some() {
             let _smaller_is_slower_only = rustix::pipe::fcntl_setpipe_size(&file, PIPE_BYTES);
         }
-        let stat = rustix::fs::fstat(&file).map_err(|cause| Error::io(format!("reading {name}"), cause.into()))?;
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        if kind == FileType::Directory {
+        let metadata = file.metadata().map_err(|cause| Error::io(format!("reading {name}"), cause))?;
+        if metadata.is_dir() {
             return Err(Error::usage(format!("{name} is a folder")));
         }
         let run_folder = run_folder::open(session.environment())?;
-        let opened = file.metadata().ok().filter(std::fs::Metadata::is_file);
-        Ok(Self {
-            file,
-            digest: Digest::default(),
-            pipe,
-            run_folder,
-            regular: kind == FileType::RegularFile,
-            opened,
-            ended: false,
-            name,
-        })
+        let opened = Some(metadata).filter(Metadata::is_file);
+        Ok(Self { file, digest: Digest::default(), pipe, run_folder, opened, ended: false, name })
     }
 
     /// What it is to people: `standard input`, or the file's path.
@@ -103,7 +91,7 @@ impl Input {
     /// Its length, where that is known before the end.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
-        self.file.metadata().ok().filter(|_| self.regular).map(|metadata| metadata.len())
+        self.opened.as_ref().and_then(|_| self.file.metadata().ok()).map(|metadata| metadata.len())
     }
 
     /// The bytes read so far.
@@ -154,28 +142,26 @@ impl Input {
             Some(pipe) => record::take(&self.run_folder, pipe)?,
             None => None,
         };
-        let origin = match taken {
-            // Whoever stops before the end has another reason.
-            None if self.regular && self.ended => {
-                self.unchanged(&digest)?;
+        let origin = match (taken, &self.opened) {
+            (None, Some(opened)) => {
+                self.unchanged(opened, &digest)?;
                 Origin::File
             }
-            None if self.regular => Origin::File,
-            None => Origin::Silent,
-            Some(record) => Origin::Sealed(check(record, &digest)?),
+            (None, None) => Origin::Silent,
+            (Some(record), _) => Origin::Sealed(check(record, &digest)?),
         };
         Ok(End { digest, origin })
     }
 }
 
 impl Input {
-    /// Whether what was read is the file from its beginning to its end, as it was when it was opened. Those of `/proc` have no length.
-    fn unchanged(&self, digest: &Digest) -> Result<()> {
-        let failed = |cause| Error::io(format!("reading {}", self.name), cause);
-        let now = self.file.metadata().map_err(failed)?;
-        let (was, read) = (self.opened.as_ref(), digest.bytes());
-        let is_as_it_was = was.is_none_or(|was| (was.len(), was.modified().ok()) == (now.len(), now.modified().ok()));
-        if is_as_it_was && (read == now.len() || now.len() == 0) {
+    /// Whether what was read is the file from its beginning to its end, as it was when it was opened. Those of `/proc` have no length;
+    /// and whoever stops before the end has another reason.
+    fn unchanged(&self, was: &Metadata, digest: &Digest) -> Result<()> {
+        let now = self.file.metadata().map_err(|cause| Error::io(format!("reading {}", self.name), cause))?;
+        let read = digest.bytes();
+        let is_as_it_was = (was.len(), was.modified().ok()) == (now.len(), now.modified().ok());
+        if !self.ended || (is_as_it_was && (read == now.len() || now.len() == 0)) {
             return Ok(());
         }
         let message =

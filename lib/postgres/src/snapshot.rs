@@ -1,6 +1,7 @@
 //! One consistent moment: a read-only transaction, its exported snapshot, and what still ran when it was taken.
 
 use crate::connection::from_postgres;
+use crate::database::contents;
 use chrono::DateTime;
 use postgres::Client;
 use std::time::Duration;
@@ -100,8 +101,7 @@ pub fn begin(client: &mut Client) -> Result<Snapshot> {
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(failed)?;
     let token = export(client)?;
     let moment = Moment { clock, oldest_running, oldest_prepared, hidden };
-    let (started, database_oid) = course(client)?;
-    Ok(Snapshot { token, moment, xids: xids(client)?, timeline, started, database_oid })
+    held(client, token, moment, timeline)
 }
 
 /// Begins a transaction in a snapshot that another process holds. It stays when that process ends.
@@ -117,19 +117,19 @@ pub fn adopt(client: &mut Client, token: &Token) -> Result<Snapshot> {
         if gone { Error::not_found(error.to_string()).with_hint(hint) } else { error }
     })?;
     let moment = Moment { clock: token.until, oldest_running: None, oldest_prepared: None, hidden: false };
-    let (started, database_oid) = course(client)?;
-    Ok(Snapshot { token: export(client)?, moment, xids: xids(client)?, timeline, started, database_oid })
+    let own = export(client)?;
+    held(client, own, moment, timeline)
 }
 
-/// What tells a server that was put back, and a database that was made anew.
-fn course(client: &mut Client) -> Result<(Option<i64>, u32)> {
-    let row = client.query_one(COURSE, &[]).map_err(|cause| from_postgres(STEP, cause))?;
-    Ok((row.get(0), row.get(1)))
+/// With what tells a server that was put back, and a database that was made anew.
+fn held(client: &mut Client, token: String, moment: Moment, timeline: Option<u32>) -> Result<Snapshot> {
+    let started = client.query_one(STARTED, &[]).map_err(|cause| from_postgres(STEP, cause))?.get(0);
+    let database_oid = contents::database_oid(client)?;
+    Ok(Snapshot { token, moment, xids: xids(client)?, timeline, started, database_oid })
 }
 
-const COURSE: &str = "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() \
-     THEN (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint END, \
-     (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())";
+const STARTED: &str = "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() \
+     THEN (extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint END";
 
 /// Of the transaction's snapshot.
 fn xids(client: &mut Client) -> Result<Xids> {

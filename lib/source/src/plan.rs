@@ -158,16 +158,9 @@ fn continuation(
     if by == By::Xmin && *mark == Mark::of_time(mark.until) {
         return Err(no_time());
     }
-    if mark.id.is_some() && by != By::Xmin && ground.snapshot.moment.clock < mark.until {
-        return Err("the server's clock stands before the last export's end".to_owned());
-    }
-    // The same key may stand in the parent and in a child.
-    if mark.id.is_some() && ground.table.kind == RelationKind::Table && !ground.table.is_plain {
-        return Err("other tables inherit from it, whose keys may be its own".to_owned());
-    }
-    // What overlaps is merged by the primary key, and a chain that nobody can restore is none.
-    if mark.id.is_some() && ground.table.description.primary_key.is_empty() {
-        return Err("the table has no primary key by which an increment could be merged".to_owned());
+    // Times and transactions that somebody gives by hand are taken as they are.
+    if mark.id.is_some() {
+        can_be_a_link(mark, by, ground)?;
     }
     let present = Present {
         source: &label.source,
@@ -178,6 +171,22 @@ fn continuation(
     };
     let whole = continuation::of(mark, &present)?;
     ground.keys.clone().map(|()| whole)
+}
+
+/// Whether an increment could be merged into the backup of that mark.
+fn can_be_a_link(mark: &Mark, by: By<'_>, ground: &Ground<'_>) -> std::result::Result<(), String> {
+    if by != By::Xmin && ground.snapshot.moment.clock < mark.until {
+        return Err("the server's clock stands before the last export's end".to_owned());
+    }
+    // The same key may stand in the parent and in a child.
+    if ground.table.kind == RelationKind::Table && !ground.table.is_plain {
+        return Err("other tables inherit from it, whose keys may be its own".to_owned());
+    }
+    // What overlaps is merged by the primary key, and a chain that nobody can restore is none.
+    if ground.table.description.primary_key.is_empty() {
+        return Err("the table has no primary key by which an increment could be merged".to_owned());
+    }
+    Ok(())
 }
 
 /// Plans the export of a query.

@@ -33,12 +33,10 @@ fn is_empty(increments: &Increments) -> Result<bool> {
 fn a_chain_with_a_hole_is_refused_before_anything_is_touched() {
     let (increments, ids) = chain().unwrap();
     let set = ids[0].rsplitn(3, '_').last().unwrap().to_owned();
-    increments.rental.run("vb-get --latest --chain -o whole.tar").unwrap().succeeded().unwrap();
+    increments.rental.run("vb-get --latest --chain | tar -x").unwrap().succeeded().unwrap();
     // Without the middle one, and without the first.
     for missing in &ids[..2] {
-        let line = format!(
-            "cp whole.tar cut.tar && tar --delete -f cut.tar {set}/{missing}.tar.gz {set}/{missing}_metadata.json"
-        );
+        let line = format!("tar -cf cut.tar --exclude='{missing}*' {set}");
         increments.rental.run(&line).unwrap().succeeded().unwrap();
         let run = increments.rental.run("vb-import cut.tar").unwrap().exited(6).unwrap();
         assert!(run.stderr_text().contains("has a hole"), "{run}");

@@ -21,8 +21,6 @@ pub struct State {
 /// What is known of a database beside its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Its oid: a database that was made anew, even as a copy, has another one.
-    pub database_oid: u32,
     /// The digest of the statements that make it.
     pub schema_sha256: String,
     /// The digest of where its sequences stood.
@@ -129,7 +127,7 @@ mod tests {
         let first = Then { oid: 7, filenode: 8, shape: "a".to_owned(), rows: 9, row_hash, keys: Some(keys.clone()) };
         let second = Then { oid: 70, rows: 3, ..Then::default() };
         let third = Then { oid: 71, keys: Some(keys), ..Then::default() };
-        let summary = Summary { database_oid: 5, schema_sha256: "ab".to_owned(), ..Summary::default() };
+        let summary = Summary { schema_sha256: "ab".to_owned(), ..Summary::default() };
         State { summary, tables: vec![first, second, third] }
     }
 

@@ -52,7 +52,7 @@ impl Database {
         let no_shapes = || Ok(vec![String::new(); tables.len()]);
         let shapes = if request.since.is_some() { shape::of(&mut client, &tables) } else { no_shapes() }?;
         let tables: Vec<Now> = tables.into_iter().zip(shapes).map(|(table, shape)| Now { table, shape }).collect();
-        let (ground, reason) = stand(&mut client, request, &snapshot, &tables, &mut label)?;
+        let (ground, reason) = stand(request, &snapshot, &tables, &mut label)?;
         let encoding = client.query_one("SELECT pg_catalog.getdatabaseencoding()::text", &[]);
         let head = Head {
             format: if ground.is_some() { format::FORMAT_OF_INCREMENT } else { format::FORMAT },
@@ -159,7 +159,6 @@ impl Database {
 
 /// What the dump stands on, or why it is full although it was to stand on something; the label says how far it reaches.
 fn stand(
-    client: &mut Client,
     request: &DumpRequest,
     snapshot: &Snapshot,
     tables: &[Now],
@@ -183,8 +182,7 @@ fn stand(
         next_xid: snapshot.xids.next,
         deletes: true,
     };
-    let database_oid = contents::database_oid(client)?;
-    let ground = since.base.clone().map(|base| Ground::of(base, &present, database_oid, tables)).transpose();
+    let ground = since.base.clone().map(|base| Ground::of(base, &present, tables)).transpose();
     let (ground, reason) = ground.map_or_else(|reason| (None, Some(reason)), |ground| (ground, None));
     label.position = Some(position);
     if let (Some(ground), Some(position)) = (&ground, &mut label.position) {
@@ -196,8 +194,7 @@ fn stand(
 
 /// What is known beforehand of what the next dump needs.
 fn summary(client: &mut Client) -> Result<Summary> {
-    let (database_oid, large_objects_sha256) = (contents::database_oid(client)?, large_objects::digest(client)?);
-    Ok(Summary { database_oid, large_objects_sha256, ..Summary::default() })
+    Ok(Summary { large_objects_sha256: large_objects::digest(client)?, ..Summary::default() })
 }
 
 /// Had the transaction ended before, so would have the common moment of all members.

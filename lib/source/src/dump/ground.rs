@@ -36,14 +36,11 @@ impl Ground {
     ///
     /// # Errors
     /// Why it must be full.
-    pub(super) fn of(base: Base, present: &Present<'_>, database_oid: u32, tables: &[Now]) -> Result<Self, String> {
+    pub(super) fn of(base: Base, present: &Present<'_>, tables: &[Now]) -> Result<Self, String> {
         let Base { mark, state } = base;
         continuation::same_course(&mark, present)?;
         let id = mark.id.clone().ok_or("the last export is no backup of a store")?;
         let ground = Self { mark, id, state: state? };
-        if ground.state.summary.database_oid != database_oid {
-            return Err("the database was made anew since the last export".to_owned());
-        }
         if !ground.state.tables.is_empty() && tables.iter().all(|now| ground.then(now).is_err()) {
             return Err("no table is what it was: all are new, rewritten, or have other columns".to_owned());
         }
@@ -87,23 +84,23 @@ mod tests {
 
     fn base() -> Base {
         let then = |oid| Then { oid, filenode: oid, shape: "a".to_owned(), ..Then::default() };
-        let summary = Summary { database_oid: 5, ..Summary::default() };
-        let position = Position { by: XMIN.to_owned(), until_xid: Some(1000), ..Position::default() };
+        let position =
+            Position { by: XMIN.to_owned(), until_xid: Some(1000), database_oid: Some(5), ..Position::default() };
         let mark = Mark {
             id: Some("shop_20261121_031500".to_owned()),
             source: Some("shop".to_owned()),
             position: Some(position),
             ..Mark::of_time("2026-11-21T03:15:00Z".parse().unwrap())
         };
-        Base { mark, state: Ok(State { summary, tables: vec![then(7), then(8)] }) }
+        Base { mark, state: Ok(State { summary: Summary::default(), tables: vec![then(7), then(8)] }) }
     }
 
     fn decide(base: Base, database_oid: u32, tables: &[Now]) -> Result<Ground, String> {
         let source = Source { source_type: "database".to_owned(), name: "shop".to_owned(), ..Source::default() };
-        let position = Position { by: XMIN.to_owned(), ..Position::default() };
+        let position = Position { by: XMIN.to_owned(), database_oid: Some(database_oid), ..Position::default() };
         let present =
             Present { source: &source, schema_sha256: "", position: &position, next_xid: 1100, deletes: true };
-        Ground::of(base, &present, database_oid, tables)
+        Ground::of(base, &present, tables)
     }
 
     #[test]
