@@ -57,3 +57,46 @@ fn a_stage_that_died_leaves_nothing_that_looks_whole() {
     assert!(run.stderr_text().contains("died after"), "{run}");
     assert!(!run.stdout_text().contains("believes"), "{run}");
 }
+
+#[test]
+fn a_file_is_not_its_own_output() {
+    let place = Place::new().unwrap();
+    make_data(&place).unwrap();
+    let line = "cp data x; ln -s x link; ln x same";
+    place.shell(line).run().unwrap().succeeded().unwrap();
+    for line in ["vb-compress x -o x", "vb-compress -o link x", "vb-compress <x -o same", "vb-compress -d x -o ./x"] {
+        refused_with(&place, line, 2, "is the input and the output").unwrap();
+    }
+    place.shell("cmp data x && cmp data same && ls | wc -l | grep -qx 4").run().unwrap().succeeded().unwrap();
+}
+
+#[test]
+fn a_file_names_its_backup() {
+    let place = Place::new().unwrap();
+    make_data(&place).unwrap();
+    for (line, set, ending) in [
+        ("cp data weather.csv; vb-compress weather.csv | vb-put", "weather", ".csv.gz"),
+        ("vb-compress weather.csv -o other.csv.gz; vb-put other.csv.gz", "other", ".csv.gz"),
+        ("vb-compress <data >day.jsonl.gz; vb-put day.jsonl.gz", "day", ".jsonl.gz"),
+        ("cat data | vb-compress | vb-put --unproven", "backup", ".gz"),
+        ("vb-compress -d other.csv.gz | vb-put", "weather", ".csv"),
+        ("cat other.csv.gz | vb-compress -d | vb-put", "backup", ""),
+    ] {
+        let run = place.shell(line).run().unwrap().succeeded().unwrap();
+        let done = run.event("vb-put", "done").unwrap();
+        let key = format!("{set}/{}{ending}", done["id"].as_str().unwrap());
+        assert_eq!(done["key"], key, "{line}: {run}");
+    }
+}
+
+#[test]
+fn what_is_cut_off_inside_is_not_passed_on() {
+    let place = Place::new().unwrap();
+    make_data(&place).unwrap();
+    place.shell("tar cf data.tar data; head -c 1000000 data.tar >cut.tar").run().unwrap().succeeded().unwrap();
+    for line in
+        ["vb-compress cut.tar >out", "cat cut.tar | gzip | vb-compress -d >out", "gzip -c cut.tar | vb-compress >out"]
+    {
+        refused_with(&place, line, 6, "begins as tar, but it is cut off").unwrap();
+    }
+}

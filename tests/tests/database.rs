@@ -17,6 +17,8 @@ mod increment;
 mod refusal;
 #[path = "database/swap.rs"]
 mod swap;
+#[path = "database/unsealed.rs"]
+mod unsealed;
 #[path = "database/versions.rs"]
 mod versions;
 

@@ -8,6 +8,8 @@ mod identity;
 mod reasons;
 #[path = "incremental/state.rs"]
 mod state;
+#[path = "incremental/unsealed.rs"]
+mod unsealed;
 #[path = "incremental/unseen.rs"]
 mod unseen;
 #[path = "incremental/xmin.rs"]
@@ -85,16 +87,24 @@ impl Source {
         let chain = self.line(&format!("vb-ls --chain {latest} --ids")).run()?.succeeded()?;
         let ids: Vec<&str> = chain.stdout_text().lines().collect();
         oracle::restore(&ids, self.table, &target, |line| self.line(line))?;
-        let query = format!("SELECT coalesce(string_agg(t::text, '|' ORDER BY t::text), '') FROM {} t", self.table);
-        let rows = |database: &Database| anyhow::Ok(database.client()?.query_one(&query, &[])?.get::<_, String>(0));
-        let (expected, restored) = (rows(&self.database)?, rows(&target)?);
-        let few = |rows: &str| rows.chars().take(300).collect::<String>();
-        anyhow::ensure!(restored == expected, "{}\ninstead of\n{}", few(&restored), few(&expected));
+        self.is_the_table(&target)?;
+        self.is_restored_at_once()
+    }
+
+    /// The same, of the whole chain as one stream.
+    fn is_restored_at_once(&self) -> Result<()> {
         let target = Postgres::shared()?.create_database("increments_at_once")?;
         let restore = self.line("vb-get --latest --chain | vb-import").env("DATABASE_URL", target.url());
         restore.run()?.succeeded()?;
-        let restored = rows(&target)?;
-        anyhow::ensure!(restored == expected, "at once: {}\ninstead of\n{}", few(&restored), few(&expected));
+        self.is_the_table(&target).context("at once")
+    }
+
+    fn is_the_table(&self, target: &Database) -> Result<()> {
+        let query = format!("SELECT coalesce(string_agg(t::text, '|' ORDER BY t::text), '') FROM {} t", self.table);
+        let rows = |database: &Database| anyhow::Ok(database.client()?.query_one(&query, &[])?.get::<_, String>(0));
+        let (expected, restored) = (rows(&self.database)?, rows(target)?);
+        let few = |rows: &str| rows.chars().take(300).collect::<String>();
+        anyhow::ensure!(restored == expected, "{}\ninstead of\n{}", few(&restored), few(&expected));
         Ok(())
     }
 

@@ -69,6 +69,11 @@ impl Command for Arguments {
         }
         let output = Output::open(session, self.output.as_deref())?;
         let input = Input::open(session, self.input.as_deref())?;
+        if let Some(path) = self.output.as_deref().filter(|path| input.is_file(path)) {
+            return Err(Error::usage(format!("{} is the input and the output", path.display()))
+                .with_hint("Write to another file; remove the first one when that is there.")
+                .into());
+        }
         if self.decompress {
             return Ok(stream::decompress(session, input, output, threads)?);
         }

@@ -1,11 +1,13 @@
 //! What stands before us: a command of ours that names its stream, or a foreign one whose format must prove its end.
 
 use std::io::Read;
+use std::path::Path;
+use vb_core::file_name::set_and_extension;
 use vb_core::label::{Label, Proof};
-use vb_core::{Error, Result};
+use vb_core::{Error, Result, naming};
 use vb_pipe::input::{End, Origin};
 use vb_pipe::{Input, Progress, Session};
-use vb_proof::{Format, Prover, Verdict};
+use vb_proof::{Format, Prover, SNIFF_BYTES, TAIL_BYTES, Verdict, label_at_end};
 
 /// Reads the input, and with its first bytes promises the next stage what our output will be.
 pub(crate) struct Upstream<'run> {
@@ -45,12 +47,14 @@ impl<'run> Upstream<'run> {
     /// # Errors
     /// If the stage before died or failed, or a foreign stream is cut off by its own format.
     pub(crate) fn finish(self) -> Result<Ended> {
-        let name = self.input.name().to_owned();
+        let described = Described::of(&self.input);
+        let name = &described.name;
         let End { digest, origin } = self.input.finish()?;
+        let prover = self.prover.unwrap_or_default();
         let (label, sealed) = match origin {
             Origin::Sealed(label) => (*label, true),
-            Origin::File => (foreign("file", &name, None, Proof::File), false),
-            Origin::Silent => (proven(self.prover.unwrap_or_default(), &name)?, false),
+            Origin::File => (of_file(&described, proven(prover, name)?), false),
+            Origin::Silent => (of_stream(name, proven(prover, name)?), false),
         };
         Ok(Ended { bytes: digest.bytes(), label, sealed })
     }
@@ -61,29 +65,75 @@ impl<'run> Upstream<'run> {
         if announced.is_none() {
             self.prover = Some(Prover::default());
         }
-        let label =
-            announced.unwrap_or_else(|| foreign("stream", self.input.name(), Format::sniff(first), Proof::Unproven));
+        let label = match (announced, self.input.ends(SNIFF_BYTES, TAIL_BYTES)?) {
+            (Some(label), _) => label,
+            (None, Some((head, tail))) => {
+                let found = Found { format: Format::sniff(&head), label: label_at_end(&head, &tail) };
+                of_file(&Described::of(&self.input), found)
+            }
+            (None, None) => of_stream(self.input.name(), Found { format: Format::sniff(first), label: None }),
+        };
         self.session.promise(&(self.relabel)(label))
     }
 }
 
-/// A stream that nobody announced: whole by its own format, or unproven, or refused.
-fn proven(prover: Prover, name: &str) -> Result<Label> {
-    match prover.finish() {
-        Verdict::Proven { label: Some(label), .. } => Ok(*label),
-        Verdict::Proven { format, label: None } => Ok(foreign("stream", name, Some(format), Proof::Format)),
-        // Passed on as what it is: whoever stores or restores it demands a proof and finds none.
-        Verdict::Unproven { .. } | Verdict::Empty { .. } => Ok(foreign("stream", name, None, Proof::Unproven)),
-        Verdict::Broken { why } => Err(Error::integrity(format!("reading {name}: {why}"))
-            .with_hint("The stream was cut off before it came here; look at what wrote it.")),
+/// What the input is called.
+struct Described {
+    /// To people.
+    name: String,
+    /// Without folders, if it is a file that was named.
+    file_name: Option<String>,
+}
+
+impl Described {
+    fn of(input: &Input) -> Self {
+        let name = input.name().to_owned();
+        let file_name = input.path().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        Self { name, file_name }
     }
 }
 
-fn foreign(source_type: &str, name: &str, format: Option<Format>, proof: Proof) -> Label {
-    let extension = format.map(Format::extension).unwrap_or_default();
-    let mut label = Label::of_stream(source_type, name, "backup", extension);
-    label.proof = proof;
-    label
+/// What a stream that nobody announced has shown of itself.
+struct Found {
+    /// Its format, if that proves its end.
+    format: Option<Format>,
+    /// What it says that it is.
+    label: Option<Label>,
+}
+
+/// Refused if it is not whole by its own format. What proves nothing is passed on as that: whoever stores or restores it demands a
+/// proof and finds none.
+fn proven(prover: Prover, name: &str) -> Result<Found> {
+    match prover.finish() {
+        Verdict::Proven { format, label } => Ok(Found { format: Some(format), label: label.map(|label| *label) }),
+        Verdict::Unproven { .. } | Verdict::Empty { .. } => Ok(Found { format: None, label: None }),
+        Verdict::Broken { why } | Verdict::BrokenInside { why } => {
+            Err(Error::integrity(format!("reading {name}: {why}"))
+                .with_hint("It was cut off before it came here; look at what wrote it."))
+        }
+    }
+}
+
+/// Its set is not known before its end, if then.
+fn of_stream(name: &str, found: Found) -> Label {
+    let proof = if found.format.is_some() { Proof::Format } else { Proof::Unproven };
+    let foreign = || {
+        let extension = found.format.map(Format::extension).unwrap_or_default();
+        Label { proof, ..Label::of_stream("stream", name, "", extension) }
+    };
+    found.label.unwrap_or_else(foreign)
+}
+
+/// A file is as long as it is; its name tells where no label does.
+fn of_file(input: &Described, found: Found) -> Label {
+    let foreign = || {
+        let (set, extension) = set_and_extension(input.file_name.as_deref().unwrap_or_default());
+        let sniffed = found.format.map(Format::extension).unwrap_or_default();
+        let extension = if extension.is_empty() { sniffed } else { extension };
+        let set = if set.is_empty() { String::new() } else { naming::set_from(set) };
+        Label::of_stream("file", &input.name, &set, extension)
+    };
+    Label { proof: Proof::File, ..found.label.unwrap_or_else(foreign) }
 }
 
 impl Read for Upstream<'_> {

@@ -70,21 +70,24 @@ impl Dump<'_> {
 
     fn parquet(&self, session: &Session, parameters: &Parameters, mut output: Output) -> Result<Done> {
         let database = Database::open(&self.request, parameters, &mut |words| session.warn(words))?;
-        let (mut label, head, reason) = (database.label.clone(), database.head.clone(), database.reason.clone());
+        let (head, reason) = (database.head.clone(), database.reason.clone());
         tell(session, reason.as_deref());
-        output.promise(&label)?;
+        output.promise(&database.label)?;
         let progress = session.progress("dumped");
         let mut told = |member: &Member| session.explain(&words(member));
-        let dumped = database.run(Counted::new(&mut output, &progress), &mut told)?;
+        // What the next dump needs is kept before the stream says so.
+        let complete = |dumped: &Dumped, mut label: Label| {
+            if let (Some(state), Some(sidecar), Some(position)) = (&dumped.state, &self.sidecar, &mut label.position) {
+                let bytes = state.to_bytes()?;
+                let sha256 = name_of(&bytes);
+                sidecar.keep(&sha256, &bytes)?;
+                position.keys_sha256 = Some(sha256);
+            }
+            Ok(label)
+        };
+        let (dumped, label) = database.run(Counted::new(&mut output, &progress), &mut told, complete)?;
         drop(progress);
         dumped.warnings.iter().for_each(|warning| session.warn(warning));
-        (label.records, label.deletes) = (Some(dumped.manifest.records), dumped.changes);
-        if let (Some(state), Some(sidecar), Some(position)) = (&dumped.state, &self.sidecar, &mut label.position) {
-            let bytes = state.to_bytes()?;
-            let sha256 = name_of(&bytes);
-            sidecar.keep(&sha256, &bytes)?;
-            position.keys_sha256 = Some(sha256);
-        }
         let mut fields = fields(&label, &head.made_by, &output);
         fields["tables"] = head.tables.into();
         fields["sequences"] = head.sequences.into();

@@ -10,12 +10,13 @@ mod snapshot;
 use arguments::Arguments;
 use serde_json::json;
 use std::process::ExitCode;
+use vb_core::label::Label;
 use vb_core::time;
 use vb_pipe::{Command, CommonArguments, Done, Output, Session};
 use vb_postgres::connection::Parameters;
 use vb_postgres::schema::Column;
 use vb_source::plan::{Plan, since_words};
-use vb_source::{Export, Format, Request};
+use vb_source::{Export, Exported, Format, Request};
 
 fn main() -> ExitCode {
     vb_pipe::main::<Arguments>()
@@ -54,16 +55,18 @@ impl Command for Arguments {
         output.promise(&export.plan.label)?;
         let plan = export.plan.clone();
         let progress = session.progress("exported");
-        let exported = export.run(vb_pipe::Counted::new(&mut output, &progress))?;
+        // What the next export needs is kept before the stream says so.
+        let complete = |exported: &Exported, mut label: Label| {
+            if let (Some(remembered), Some(sidecar), Some(position)) = (&exported.keys, &sidecar, &mut label.position) {
+                sidecar.keep(&remembered.sha256, &remembered.bytes)?;
+                position.keys_sha256 = Some(remembered.sha256.clone());
+            }
+            Ok(label)
+        };
+        let (exported, label) = export.run(vb_pipe::Counted::new(&mut output, &progress), complete)?;
         drop(progress);
         for warning in &exported.warnings {
             session.warn(warning);
-        }
-        let mut label = plan.label.clone();
-        label.records = Some(exported.records);
-        if let (Some(remembered), Some(sidecar), Some(position)) = (&exported.keys, &sidecar, &mut label.position) {
-            sidecar.keep(&remembered.sha256, &remembered.bytes)?;
-            position.keys_sha256 = Some(remembered.sha256.clone());
         }
         let mut fields = done_fields(&plan, &label, &output);
         if let Some(hash) = &exported.row_hash {
@@ -124,7 +127,7 @@ fn dry_run(session: &Session, request: &Request, parameters: &Parameters) -> any
     Ok(session.done(&fields, format!("would run COPY {first} TO STDOUT{more}"))?)
 }
 
-fn done_fields(plan: &Plan, label: &vb_core::label::Label, output: &Output) -> serde_json::Value {
+fn done_fields(plan: &Plan, label: &Label, output: &Output) -> serde_json::Value {
     json!({
         "source": label.source.source_type,
         "table": label.source.name,
@@ -149,7 +152,7 @@ fn fidelity(plan: &Plan, kept_aside: u64) -> serde_json::Value {
     json!({ "exact_columns": exact, "others": inexact.map(of_column).collect::<Vec<_>>(), "values_aside": kept_aside })
 }
 
-fn sentence(label: &vb_core::label::Label) -> String {
+fn sentence(label: &Label) -> String {
     let records = label.records.unwrap_or_default();
     let since = since_words(label.since);
     format!("exported {records} records of {} since {since}", label.source.name)

@@ -67,6 +67,10 @@ pub(crate) fn prove(end: End, insistence: Insistence) -> Result<(Proof, Option<B
         Some(Verdict::Empty { .. }) if insistence.allow_empty => Ok((proof, None)),
         Some(Verdict::Empty { format }) => Err(Error::integrity(format!("{name} is {} of nothing", format.name()))
             .with_hint("Whatever should have written what it holds has failed; --allow-empty stores it all the same.")),
+        Some(Verdict::BrokenInside { .. }) if insistence.unproven => Ok((Proof::Unproven, None)),
+        Some(Verdict::BrokenInside { why }) => Err(Error::integrity(format!("{name} is not whole: {why}")).with_hint(
+            "What was compressed did not finish, and the compressor could not know; --unproven stores it all the same.",
+        )),
         Some(Verdict::Broken { why }) => Err(Error::integrity(format!("{name} is not whole: {why}"))
             .with_hint("Nothing was stored; make it anew, since what wrote it did not finish.")),
         Some(Verdict::Unproven { .. }) if proof != Proof::Format => Ok((proof, None)),

@@ -85,13 +85,15 @@ impl Fleet {
     /// A usage error for a base of another set; if too few stores are left.
     pub(crate) fn demand_base(&mut self, set: &str, label: &Label) -> Result<()> {
         let Some(base) = label.base.as_deref() else { return Ok(()) };
-        if naming::parse_id(base).is_none_or(|(of, _)| of != set) {
+        let of = naming::parse_id(base).map(|(of, _)| of);
+        if of != Some(set) {
             return Err(Error::usage(format!(
                 "an incremental backup of the set {set} cannot stand on {base}, which is of another set"
             ))
-            .with_hint(
-                "Let full and incremental exports go to the same set; what becomes of one set must not break another.",
-            ));
+            .with_hint(format!(
+                "Let full and incremental exports go to the same set{}; what becomes of one set must not break another.",
+                of.map(|of| format!(", here with --set {of}")).unwrap_or_default()
+            )));
         }
         self.members.iter_mut().for_each(|member| member.demand_base(base, label));
         self.demand_quorum()

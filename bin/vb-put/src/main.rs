@@ -3,6 +3,7 @@
 
 mod archive;
 mod archive_names;
+mod command_words;
 mod conclusion;
 mod fleet;
 mod lifecycle;
@@ -189,7 +190,7 @@ impl Put {
             drop(fleet);
             return report::nothing_new(session, &stores, &label, size_bytes);
         }
-        if seen.promised.is_none() {
+        if seen.promised.as_ref().is_none_or(|promised| promised.base != label.base) {
             fleet.demand_base(&label.set, &label)?;
         }
         fleet.write(&place, &last)?;

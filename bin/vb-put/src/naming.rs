@@ -4,15 +4,10 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use vb_core::label::Label;
+use vb_core::file_name::set_and_extension;
+use vb_core::label::{Label, Source};
 use vb_core::{Error, Result, naming};
-use vb_proof::{Format, TAIL_BYTES, label_at_end};
-
-/// Extensions that say what a file holds; anything else after a dot belongs to the name.
-const EXTENSIONS: &[&str] = &[
-    "7z", "avro", "br", "bz2", "csv", "db", "dump", "gz", "json", "jsonl", "lz4", "ndjson", "orc", "parquet", "sql",
-    "sqlite", "tar", "tgz", "tsv", "txt", "xml", "xz", "zip", "zst",
-];
+use vb_proof::{Format, SNIFF_BYTES, TAIL_BYTES, label_at_end};
 
 /// What the user says.
 #[derive(Debug, Default)]
@@ -34,6 +29,8 @@ pub(crate) struct Made {
     pub(crate) source_type: &'static str,
     /// What names it to people, without a secret.
     pub(crate) source: String,
+    /// What tells a command from others of the same program.
+    pub(crate) command_sha256: Option<String>,
 }
 
 /// What can be seen before the stream has passed.
@@ -46,32 +43,26 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// The label at the end of a file, if it is a vb gzip.
+    /// The label at the end of a file, if it has one.
     pub(crate) fn of_file(path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path else { return Ok(Self::default()) };
-        if !path.is_file() {
-            return Ok(Self::default());
-        }
-        let tail = read_tail(path).map_err(|cause| Error::io(format!("reading {}", path.display()), cause))?;
-        Ok(Self { promised: label_at_end(&tail), format: Format::sniff(&read_head(path)) })
+        let Some(path) = path.filter(|path| path.is_file()) else { return Ok(Self::default()) };
+        let ends = |file: File| Ok((read_at(&file, SeekFrom::Start(0), SNIFF_BYTES)?, read_tail(&file)?));
+        let ends = File::open(path).and_then(ends);
+        let (head, tail) = ends.map_err(|cause| Error::io(format!("reading {}", path.display()), cause))?;
+        Ok(Self { promised: label_at_end(&head, &tail), format: Format::sniff(&head) })
     }
 }
 
-fn read_tail(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
+fn read_tail(mut file: &File) -> std::io::Result<Vec<u8>> {
     let length = file.seek(SeekFrom::End(0))?;
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES as u64)))?;
-    let mut tail = Vec::new();
-    file.take(TAIL_BYTES as u64).read_to_end(&mut tail)?;
-    Ok(tail)
+    read_at(file, SeekFrom::Start(length.saturating_sub(TAIL_BYTES as u64)), TAIL_BYTES)
 }
 
-fn read_head(path: &Path) -> Vec<u8> {
-    let mut head = Vec::new();
-    if let Ok(file) = File::open(path) {
-        let _what_there_is = file.take(vb_proof::SNIFF_BYTES as u64).read_to_end(&mut head);
-    }
-    head
+fn read_at(mut file: &File, from: SeekFrom, most: usize) -> std::io::Result<Vec<u8>> {
+    file.seek(from)?;
+    let mut bytes = Vec::new();
+    file.take(most as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The set and the extension under which a stream is stored.
@@ -81,45 +72,40 @@ pub(crate) struct Name {
     pub(crate) extension: String,
     /// Whether the user chose the set.
     set_is_given: bool,
-    /// What the source is called where no label says: its type and its name.
-    source: (&'static str, String),
+    /// What the source is where no label says.
+    source: Source,
 }
 
 impl Given {
     pub(crate) fn name(&self, seen: &Seen) -> Name {
-        let file_name = self.file.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        let (stem, file_extension) = file_name.as_deref().map(split).unwrap_or_default();
-        let promised = seen.promised.as_ref();
-        let from_file = || (!stem.is_empty()).then(|| naming::parse_id(stem).map_or(stem, |(set, _)| set).to_owned());
+        let file = self.file.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        let (of_file, file_extension) = file.as_deref().map(set_and_extension).unwrap_or_default();
+        // A label that knows of no source says less than the name that a file has now.
+        let (told, guessed) = match &seen.promised {
+            Some(label) if label.is_anonymous() => (None, Some(label)),
+            promised => (promised.as_ref(), None),
+        };
+        let set_of = |label: Option<&Label>| label.map(|label| label.set.clone()).filter(|set| !set.is_empty());
         let made = || self.made.as_ref().map(|made| made.set.clone());
-        let suggested = promised.map(|label| label.set.clone()).filter(|set| !set.is_empty());
-        let suggested = suggested.or_else(made).or_else(from_file);
+        let from_file = || Some(of_file.to_owned()).filter(|set| !set.is_empty());
+        let suggested = set_of(told).or_else(made).or_else(from_file).or_else(|| set_of(guessed));
         let set = self.set.clone().unwrap_or_else(|| naming::set_from(suggested.as_deref().unwrap_or("backup")));
         let sniffed = || seen.format.map(Format::extension).unwrap_or_default().to_owned();
-        let extension = match promised {
+        let guessed = || guessed.map(|label| label.extension.clone()).filter(|extension| !extension.is_empty());
+        let extension = match told {
             Some(label) => label.extension.clone(),
-            None if file_extension.is_empty() => sniffed(),
+            None if file_extension.is_empty() => guessed().unwrap_or_else(sniffed),
             None => file_extension.to_owned(),
         };
-        let source = match (&self.made, &self.file) {
+        let (source_type, name) = match (&self.made, &self.file) {
             (Some(made), _) => (made.source_type, made.source.clone()),
             (None, Some(path)) => ("file", path.display().to_string()),
             (None, None) => ("stream", "standard input".to_owned()),
         };
+        let command_sha256 = self.made.as_ref().and_then(|made| made.command_sha256.clone());
+        let source = Source { source_type: source_type.to_owned(), name, command_sha256, ..Source::default() };
         Name { set, extension, set_is_given: self.set.is_some(), source }
     }
-}
-
-/// `("weather.2026", "csv.gz")` of `weather.2026.csv.gz`.
-fn split(name: &str) -> (&str, &str) {
-    let mut stem = name;
-    while let Some((before, last)) = stem.rsplit_once('.')
-        && !before.is_empty()
-        && EXTENSIONS.contains(&last)
-    {
-        stem = before;
-    }
-    (stem, name[stem.len()..].trim_start_matches('.'))
 }
 
 impl Name {
@@ -129,10 +115,15 @@ impl Name {
     /// An integrity error if the seal names something else than was promised.
     pub(crate) fn settle(&self, sealed: Option<Box<Label>>, seen: &Seen, warn: impl Fn(&str)) -> Result<Label> {
         let Some(mut label) = sealed.map(|label| *label) else {
-            let (source_type, source) = &self.source;
-            return Ok(Label::of_stream(source_type, source, &self.set, &self.extension));
+            let label = Label::of_stream("", "", &self.set, &self.extension);
+            return Ok(Label { source: self.source.clone(), ..label });
         };
-        match &seen.promised {
+        // Of what came out of a command or of files, these say more than that it was a stream.
+        if label.is_anonymous() && !matches!(self.source.source_type.as_str(), "file" | "stream") {
+            label.source = self.source.clone();
+        }
+        // Who promised no set did not know what was to come.
+        match seen.promised.as_ref().filter(|promised| !promised.set.is_empty()) {
             Some(promised) if (&promised.set, &promised.extension) != (&label.set, &label.extension) => {
                 let message = format!(
                     "the stage before announced {:?} as {:?} but sealed {:?} as {:?}",
@@ -140,7 +131,7 @@ impl Name {
                 );
                 return Err(Error::integrity(message));
             }
-            None if !self.set_is_given && label.set != self.set => warn(&format!(
+            None if !self.set_is_given && !label.set.is_empty() && label.set != self.set => warn(&format!(
                 "the stream is of the set {} but its name came too late: stored in the set {} (--set {} puts it there)",
                 label.set, self.set, label.set
             )),

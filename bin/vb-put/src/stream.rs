@@ -6,7 +6,7 @@ use crate::naming::Seen;
 use crate::producer::Running;
 use vb_core::{Error, Result};
 use vb_pipe::{Input, Progress};
-use vb_proof::{Format, Prover};
+use vb_proof::{Format, Prover, SNIFF_BYTES, TAIL_BYTES, label_at_end};
 use vb_repository::chunk::CHUNK_BYTES;
 use vb_repository::{Chunk, ChunkReader};
 
@@ -49,7 +49,14 @@ impl Stream {
         if announced.is_some() {
             self.prover = None;
         }
-        Ok(Seen { promised: announced.or(file.promised), format: Format::sniff(&self.ahead) })
+        let mut promised = announced.or(file.promised);
+        // A file that is standard input has a label at its end like any other.
+        if promised.is_none()
+            && let Some((first, last)) = self.input.ends(SNIFF_BYTES, TAIL_BYTES)?
+        {
+            promised = label_at_end(&first, &last);
+        }
+        Ok(Seen { promised, format: Format::sniff(&self.ahead) })
     }
 
     /// The next piece, unless it is the last: that one comes with the end.

@@ -2,6 +2,7 @@
 
 use crate::archive::Archiving;
 use crate::archive_names;
+use crate::command_words;
 use crate::naming::{Given, Made};
 use crate::producer::{Program, Running, name_of};
 use std::ffi::OsString;
@@ -50,8 +51,14 @@ impl Subject {
                 set: archive_names::suggested_set(paths),
                 source_type: "files",
                 source: archive_names::words(paths),
+                command_sha256: None,
             }),
-            Self::Command(words) => Some(Made { set: name_of(words), source_type: "command", source: name_of(words) }),
+            Self::Command(words) => Some(Made {
+                set: name_of(words),
+                source_type: "command",
+                source: name_of(words),
+                command_sha256: Some(command_words::digest(words)),
+            }),
             Self::Stream | Self::File(_) => None,
         };
         Given { set: set.map(str::to_owned), file: self.path().map(Path::to_owned), made }

@@ -86,6 +86,7 @@ fn the_proof_rule() {
     let good = || Some(Verdict::Proven { format: Format::Tar, label: None });
     let unknown = || Some(Verdict::Unproven { why: "no".to_owned() });
     let broken = || Some(Verdict::Broken { why: "cut".to_owned() });
+    let inside = || Some(Verdict::BrokenInside { why: "cut".to_owned() });
     let sealed = || Origin::Sealed(Box::new(label("w", "x")));
     // A vb command sealed what it got from a program that proves nothing.
     let guessed = || Box::new(Label { proof: Proof::Unproven, ..label("w", "x") });
@@ -107,6 +108,10 @@ fn the_proof_rule() {
         (Origin::Silent, 9, unknown(), nothing, refused),
         (Origin::Silent, 9, unknown(), unproven, Ok(Proof::Unproven)),
         (Origin::Silent, 9, broken(), unproven, refused),
+        (Origin::Silent, 9, inside(), nothing, refused),
+        (Origin::Silent, 9, inside(), unproven, Ok(Proof::Unproven)),
+        (Origin::File, 9, inside(), nothing, refused),
+        (Origin::File, 9, inside(), unproven, Ok(Proof::Unproven)),
         (Origin::Silent, 9, None, unproven, refused),
         (Origin::Silent, 0, unknown(), unproven, refused),
         (Origin::Silent, 0, unknown(), empty, refused),
@@ -138,10 +143,42 @@ fn a_producer_of_our_own_proves_by_its_end() {
 
 #[test]
 fn what_we_make_ourselves_is_named_after_it() {
-    let made = Made { set: "pg_dump".to_owned(), source_type: "command", source: "pg_dump".to_owned() };
+    let made = Made {
+        set: "pg_dump".to_owned(),
+        source_type: "command",
+        source: "pg_dump".to_owned(),
+        command_sha256: Some("ab".to_owned()),
+    };
     let given = Given { made: Some(made), ..Given::default() };
     let name = given.name(&Seen { promised: None, format: Some(Format::Tar) });
     assert_eq!((name.set.as_str(), name.extension.as_str()), ("pg_dump", "tar"));
     let label = name.settle(None, &Seen::default(), |words| panic!("{words}")).unwrap();
     assert_eq!((label.source.source_type.as_str(), label.source.name.as_str()), ("command", "pg_dump"));
+    assert_eq!(label.source.command_sha256.as_deref(), Some("ab"));
+    // A command of ours in its midst knew of no source either.
+    let came = Label::of_stream("stream", "standard input", "", "gz");
+    let settled = name.settle(Some(Box::new(came)), &Seen::default(), |words| panic!("{words}")).unwrap();
+    assert_eq!((settled.source.name.as_str(), settled.set.as_str()), ("pg_dump", "pg_dump"));
+}
+
+#[test]
+fn a_label_that_knows_no_source_names_less_than_the_file() {
+    let anonymous = |set: &str, extension: &str| Label::of_stream("file", "x", set, extension);
+    let named = |set, file, promised| named(set, file, promised, Some(Format::Gzip));
+    let cases = [
+        (named(None, Some("/x/scores.csv.gz"), Some(anonymous("tmp", "gz"))), ("scores", "csv.gz")),
+        (named(None, Some("/x/scores"), Some(anonymous("tmp", "csv.gz"))), ("scores", "csv.gz")),
+        (named(None, None, Some(anonymous("weather", "csv.gz"))), ("weather", "csv.gz")),
+        (named(None, None, Some(anonymous("", "parquet.gz"))), ("backup", "parquet.gz")),
+        (named(None, None, Some(anonymous("", ""))), ("backup", "gz")),
+    ];
+    for ((set, extension), expected) in &cases {
+        assert_eq!((set.as_str(), extension.as_str()), *expected);
+    }
+    // Whoever promised no set may seal one, and is told that it came too late.
+    let seen = Seen { promised: Some(anonymous("", "parquet.gz")), format: None };
+    let warned = Cell::new(false);
+    let sealed = Some(Box::new(label("w", "parquet.gz")));
+    let settled = Given::default().name(&seen).settle(sealed, &seen, |_| warned.set(true)).unwrap();
+    assert_eq!((settled.set.as_str(), warned.get()), ("backup", true));
 }

@@ -26,7 +26,10 @@ fn a_dump_is_stored_if_pg_dump_says_that_it_is_whole() {
     let done = done(&run);
     let manifest = manifest(&place, &done);
     assert_eq!((&manifest["proof"], &manifest["set"]), (&"exit_status".into(), &"shop".into()));
-    assert_eq!(manifest["source"], serde_json::json!({"type": "command", "name": "pg_dump"}));
+    // `printf 'pg_dump\0-Fc' | sha256sum`
+    let digest = "04b55ac8ff8a4443d2f51fd2c82025e93018c1ebdc394702712d5b571ed2eaa6";
+    let source = serde_json::json!({"type": "command", "name": "pg_dump", "command_sha256": digest});
+    assert_eq!(manifest["source"], source);
     let key = done["key"].as_str().unwrap();
     let list = place.shell(&format!("pg_restore -f - backups/{key} | grep -c '^[0-9]'")).run().unwrap();
     assert!(list.succeeded().unwrap().stdout_text().trim().parse::<u32>().unwrap() >= 1000);
@@ -54,6 +57,25 @@ fn a_command_that_fails_is_nothing() {
         assert!(failed["message"].as_str().unwrap().contains(words), "{line}: {failed}");
         assert!(!failed.to_string().contains("secret"));
         assert_eq!(files(&place.path("backups")), [""; 0], "{line}");
+    }
+}
+
+#[test]
+fn retention_tells_commands_apart_by_their_arguments() {
+    let place = Place::new().unwrap();
+    let put = |secret: &str, word: &str| format!("vb-put -- printf %s a://u:{secret}@h/{word}");
+    let line = [put("one", "a"), put("one", "b"), put("two", "a")].join(" && ");
+    let run = place.shell(&line).run().unwrap().succeeded().unwrap();
+    let lines = run.status_lines().unwrap();
+    let digests: Vec<_> = lines.iter().map(|done| manifest(&place, done)["source"]["command_sha256"].clone()).collect();
+    assert_ne!(digests[0], digests[1]);
+    assert_eq!(digests[0], digests[2], "of another password");
+    let run = place.shell("vb-prune --keep-last 1").run().unwrap().succeeded().unwrap();
+    let left = place.shell("vb-ls --ids").run().unwrap().succeeded().unwrap();
+    assert_eq!(left.stdout_text().lines().count(), 2, "{run}");
+    for file in files(&place.path("backups")).iter().filter(|name| name.ends_with(".json")) {
+        let text = std::fs::read_to_string(place.path("backups").join(file)).unwrap();
+        assert!(!text.contains("one") && !text.contains("two"), "{text}");
     }
 }
 

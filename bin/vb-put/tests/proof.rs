@@ -65,6 +65,34 @@ fn what_is_not_proven_is_refused_and_leaves_nothing() {
 }
 
 #[test]
+fn what_is_cut_off_inside_of_a_compression_is_refused() {
+    let place = place();
+    place.shell("head -c 1000000 data.tar >cut.tar; gzip -c cut.tar >cut.gz").run().unwrap().succeeded().unwrap();
+    for line in [
+        "cat cut.gz | vb-put",
+        "vb-put cut.gz",
+        "vb-put -- cat cut.gz",
+        "zstd -qc cut.tar | vb-put",
+        "tar c data | head -c 1048576 | gzip -1 | vb-put",
+        "vb-compress data.tar | head -c 1000000 | gzip | vb-put",
+    ] {
+        let run = place.shell(line).run().unwrap().exited(6).unwrap();
+        let failed = run.event("vb-put", "failed").unwrap();
+        assert!(failed["message"].as_str().unwrap().contains("is not whole: inside of the "), "{line}: {failed}");
+        assert!(failed["hint"].as_str().unwrap().contains("--unproven"), "{line}: {failed}");
+        assert_eq!(files(&place.path("backups")), [""; 0], "{line}");
+    }
+    for line in ["cat cut.gz | vb-put --unproven", "vb-put --unproven cut.gz"] {
+        let run = place.shell(line).run().unwrap().succeeded().unwrap();
+        assert_eq!(done(&run)["proof"], "unproven", "{line}");
+    }
+    for line in ["gzip -c data.tar | vb-put", "zstd -qc data.tar | vb-put", "zstd -qc data.jsonl | vb-put"] {
+        let run = place.shell(line).run().unwrap().succeeded().unwrap();
+        assert_eq!(done(&run)["proof"], "format", "{line}");
+    }
+}
+
+#[test]
 fn a_stream_that_is_cut_anywhere_is_refused() {
     let place = place();
     let sizes = "for size in 1 2 13 14 511 512 513 1024 65535 65536 1048575 1048576 1048577 1500000; do

@@ -129,7 +129,9 @@ fn prove(stream: &mut dyn Read, name: &'static str) -> Result<Decoded> {
         }
     }
     match prover.finish() {
-        Verdict::Broken { why } | Verdict::Unproven { why } => Err(Error::integrity(why)),
+        Verdict::Broken { why } | Verdict::BrokenInside { why } | Verdict::Unproven { why } => {
+            Err(Error::integrity(why))
+        }
         Verdict::Proven { .. } | Verdict::Empty { .. } => Ok(Decoded { forms: vec![name], size_bytes, records: None }),
     }
 }

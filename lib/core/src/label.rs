@@ -46,6 +46,15 @@ pub enum Proof {
 /// What [`Source::source_type`] is where a whole database was dumped.
 pub const DATABASE: &str = "database";
 
+/// The key in a Parquet footer under which a stream says what it is, as JSON, where no seal goes with it.
+pub const LABEL_KEY: &str = "vb.label";
+
+/// The last member of a database's archive, which says the same of it.
+pub const LABEL_MEMBER: &str = "label.json";
+
+/// The first member of a database's archive, by which it is known.
+pub const DATABASE_HEAD: &str = "dump.json";
+
 /// Where a stream came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -67,12 +76,15 @@ pub struct Source {
     /// Whether it is some of the source's rows only, such as those of a condition, of some days, or after a time.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub part: bool,
+    /// Of a command, the SHA-256 of its words without the passwords in them: what tells it from others of the same program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_sha256: Option<String>,
 }
 
 /// What a stream is, so that whoever stores it need not be told. Unknown fields are ignored, missing ones are empty.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Label {
-    /// The set that the stream suggests it belongs to, such as `verification`.
+    /// The set that the stream suggests it belongs to, such as `verification`; empty where nobody knows, or not yet.
     pub set: String,
     /// The file extension so far, such as `parquet` or `parquet.gz`.
     pub extension: String,
@@ -145,6 +157,12 @@ impl Label {
     pub fn through(mut self, stage: Value) -> Self {
         self.stages.push(stage);
         self
+    }
+
+    /// Whether nobody knows more of it than its bytes and perhaps a file's name.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        matches!(self.source.source_type.as_str(), "file" | "stream")
     }
 
     /// Whether there is nothing in it that an earlier backup does not hold.

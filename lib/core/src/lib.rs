@@ -12,6 +12,7 @@ pub mod ending;
 pub mod environment;
 pub mod error;
 pub mod fact;
+pub mod file_name;
 pub mod key;
 pub mod label;
 pub mod location;

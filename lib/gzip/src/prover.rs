@@ -1,4 +1,4 @@
-//! Proves that a foreign gzip is complete, by decoding it and throwing the data away.
+//! Proves that a foreign gzip is complete, by decoding it; the data may be looked at on the way.
 
 use crate::error::Result;
 use crate::inflate::{Inflater, Room};
@@ -19,7 +19,15 @@ impl ForeignProver {
     /// # Errors
     /// If the stream is not gzip, or is damaged.
     pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
-        self.inflater.update(bytes, &mut self.scratch)
+        self.decode(bytes, &mut |_| ())
+    }
+
+    /// Takes the next bytes and shows the data in them, in pieces.
+    ///
+    /// # Errors
+    /// If the stream is not gzip, or is damaged.
+    pub fn decode(&mut self, bytes: &[u8], show: &mut dyn FnMut(&[u8])) -> Result<()> {
+        self.inflater.update(bytes, &mut Showing { scratch: &mut self.scratch, show })
     }
 
     /// To be called at the end of the stream. Returns the length of the data.
@@ -43,12 +51,19 @@ impl Default for Scratch {
     }
 }
 
-impl Room for Scratch {
+/// The same room, and who looks at what comes into it.
+struct Showing<'update> {
+    scratch: &'update mut Scratch,
+    show: &'update mut dyn FnMut(&[u8]),
+}
+
+impl Room for Showing<'_> {
     fn room(&mut self) -> Result<&mut [u8]> {
-        Ok(&mut self.buffer)
+        Ok(&mut self.scratch.buffer)
     }
 
     fn filled(&mut self, count: usize) {
-        self.passed += count as u64;
+        self.scratch.passed += count as u64;
+        (self.show)(&self.scratch.buffer[..count]);
     }
 }

@@ -6,6 +6,7 @@ use crate::run_folder;
 use crate::session::Session;
 use std::fs::{File, Metadata};
 use std::io::{IsTerminal, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use vb_core::label::Label;
 use vb_core::{Error, Result};
@@ -25,6 +26,8 @@ pub struct Input {
     /// Whether its end was seen.
     ended: bool,
     name: String,
+    /// What it was opened by, if not already open.
+    path: Option<PathBuf>,
 }
 
 /// Where the bytes came from, once they have all been read.
@@ -53,7 +56,8 @@ impl Input {
     /// # Errors
     /// If it is a terminal, or cannot be opened.
     pub fn open(session: &Session, path: Option<&Path>) -> Result<Self> {
-        let (file, name) = match path.filter(|path| *path != Path::new("-")) {
+        let path = path.filter(|path| *path != Path::new("-"));
+        let (file, name) = match path {
             Some(path) => {
                 let opened =
                     File::open(path).map_err(|cause| Error::io(format!("opening {}", path.display()), cause))?;
@@ -61,7 +65,9 @@ impl Input {
             }
             None => (standard_input()?, "standard input".to_owned()),
         };
-        Self::of_file(session, file, name)
+        let mut input = Self::of_file(session, file, name)?;
+        input.path = path.map(Path::to_owned);
+        Ok(input)
     }
 
     /// What is already open, such as the output of a program that this process has started.
@@ -79,7 +85,16 @@ impl Input {
         }
         let run_folder = run_folder::open(session.environment())?;
         let opened = Some(metadata).filter(Metadata::is_file);
-        Ok(Self { file, digest: Digest::default(), pipe, run_folder, opened, ended: false, name })
+        Ok(Self { file, digest: Digest::default(), pipe, run_folder, opened, ended: false, name, path: None })
+    }
+
+    /// Whether it is this file, under whatever name.
+    #[must_use]
+    pub fn is_file(&self, path: &Path) -> bool {
+        let same = |there: Metadata| {
+            self.opened.as_ref().is_some_and(|here| (here.dev(), here.ino()) == (there.dev(), there.ino()))
+        };
+        std::fs::metadata(path).is_ok_and(same)
     }
 
     /// What it is to people: `standard input`, or the file's path.
@@ -88,10 +103,36 @@ impl Input {
         &self.name
     }
 
+    /// The path that was given.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
     /// Its length, where that is known before the end.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         self.opened.as_ref().and_then(|_| self.file.metadata().ok()).map(|metadata| metadata.len())
+    }
+
+    /// Of a regular file, its first and its last bytes, at most so many of each, wherever it is read.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn ends(&self, first: usize, last: usize) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        let Some(length) = self.length() else { return Ok(None) };
+        let read = |most: usize, from_end: bool| {
+            let count = most.min(usize::try_from(length).unwrap_or(usize::MAX));
+            let mut bytes = vec![0; count];
+            let start = if from_end { length - count as u64 } else { 0 };
+            self.file.read_exact_at(&mut bytes, start).map(|()| bytes)
+        };
+        let ends = read(first, false).and_then(|first| Ok((first, read(last, true)?)));
+        match ends {
+            // Shorter than it was a moment ago: at its end that is told.
+            Err(cause) if cause.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            ends => ends.map(Some).map_err(|cause| Error::io(format!("reading {}", self.name), cause)),
+        }
     }
 
     /// The bytes read so far.

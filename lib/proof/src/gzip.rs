@@ -1,13 +1,13 @@
-//! gzip: ours is proven by its seal and not decoded, any other by being decoded to its end.
+//! gzip: ours is proven by its seal and not decoded, any other by being decoded to its end, and by what it holds.
 
-use crate::{Format, Verdict};
+use crate::{Format, Prover, Verdict};
 use vb_core::label::Label;
 use vb_gzip::{ForeignProver, GzipError, Scanned, SealScanner};
 
 /// Watches either kind.
 pub(crate) enum Gzip {
     Ours(SealScanner),
-    Foreign(ForeignProver),
+    Foreign(ForeignProver, Box<Prover>),
     Damaged(GzipError),
 }
 
@@ -17,15 +17,15 @@ impl Gzip {
         if vb_gzip::starts_as_vb(first) {
             Self::Ours(SealScanner::default())
         } else {
-            Self::Foreign(ForeignProver::default())
+            Self::Foreign(ForeignProver::default(), Box::new(Prover::inside()))
         }
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Ours(scanner) => scanner.update(bytes),
-            Self::Foreign(prover) => {
-                if let Err(cause) = prover.update(bytes) {
+            Self::Foreign(prover, inside) => {
+                if let Err(cause) = prover.decode(bytes, &mut |data| inside.update(data)) {
                     *self = Self::Damaged(cause);
                 }
             }
@@ -41,9 +41,9 @@ impl Gzip {
                 Ok(Scanned::Foreign | Scanned::NotGzip) => broken(&GzipError::NotGzip),
                 Err(cause) => broken(&cause),
             },
-            Self::Foreign(prover) => match prover.finish() {
+            Self::Foreign(prover, inside) => match prover.finish() {
                 Ok(0) => Verdict::Empty { format: Format::Gzip },
-                Ok(_) => Verdict::Proven { format: Format::Gzip, label: None },
+                Ok(_) => inside.around(Format::Gzip),
                 Err(cause) => broken(&cause),
             },
             Self::Damaged(cause) => broken(&cause),
@@ -57,21 +57,19 @@ fn sealed(label: &[u8]) -> Verdict {
     Verdict::Proven { format: Format::Gzip, label: serde_json::from_slice(label).ok().map(Box::new) }
 }
 
-/// As much of a file's end as [`label_at_end`] needs.
-pub const TAIL_BYTES: usize = vb_gzip::SEAL_BYTES_MOST;
-
-/// What a file says it is, if it ends in a vb gzip's seal. Whether the rest of it is whole, only a
-/// [`Prover`](crate::Prover) tells.
-#[must_use]
-pub fn label_at_end(tail: &[u8]) -> Option<Label> {
-    serde_json::from_slice(&vb_gzip::parse_seal(tail)?.label).ok()
+/// What a file says it is, if it ends in a vb gzip's seal.
+pub(crate) fn label_at_end(first: &[u8], end: &[u8]) -> Option<Label> {
+    if !vb_gzip::starts_as_vb(first) {
+        return None;
+    }
+    serde_json::from_slice(&vb_gzip::parse_seal(end)?.label).ok()
 }
 
 impl std::fmt::Debug for Gzip {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(match self {
             Self::Ours(_) => "Ours",
-            Self::Foreign(_) => "Foreign",
+            Self::Foreign(..) => "Foreign",
             Self::Damaged(_) => "Damaged",
         })
     }

@@ -1,6 +1,8 @@
 //! Parquet: `PAR1`, data, the footer, its length, `PAR1`. The footer is walked as Thrift, so its length is no accident.
 
+use crate::parquet_label;
 use crate::thrift::Thrift;
+use vb_core::label::Label;
 
 pub(crate) const MAGIC: &[u8] = b"PAR1";
 
@@ -8,7 +10,7 @@ pub(crate) const MAGIC: &[u8] = b"PAR1";
 const TAIL: usize = 8;
 
 /// How much of the end is kept. A longer footer (some ten thousand row groups) is judged by its length alone.
-const WINDOW: usize = 1 << 20;
+pub(crate) const WINDOW: usize = 1 << 20;
 
 /// The fields of `FileMetaData` that the format requires: version, schema, `num_rows`, `row_groups`.
 const REQUIRED: u32 = 0b1_1110;
@@ -33,8 +35,8 @@ impl Parquet {
         }
     }
 
-    /// Nothing, or why it is not whole.
-    pub(crate) fn finish(&self) -> Result<(), String> {
+    /// What it is, if its footer says so; or why it is not whole.
+    pub(crate) fn finish(&self) -> Result<Option<Box<Label>>, String> {
         let cut = || format!("it is cut off after {} bytes: a Parquet file ends in PAR1", self.bytes);
         let (before, tail) = self.end.split_at_checked(self.end.len().wrapping_sub(TAIL)).ok_or_else(cut)?;
         let length = tail.strip_suffix(MAGIC).and_then(|length| length.try_into().ok()).ok_or_else(cut)?;
@@ -46,8 +48,20 @@ impl Parquet {
         let start = usize::try_from(length).ok().and_then(|length| before.len().checked_sub(length));
         match start {
             Some(start) if !is_metadata(&before[start..]) => Err("its footer is no Parquet metadata".to_owned()),
-            _ => Ok(()),
+            _ => Ok(label_at_end(&self.end).map(Box::new)),
         }
+    }
+}
+
+/// What a file says it is whose last bytes these are. Those before the last [`WINDOW`] bytes are not looked at, so that the answer
+/// is the same whoever asks.
+pub(crate) fn label_at_end(end: &[u8]) -> Option<Label> {
+    let end = &end[end.len().saturating_sub(WINDOW)..];
+    let (before, tail) = end.split_at_checked(end.len().checked_sub(TAIL)?)?;
+    let length = u32::from_le_bytes(tail.strip_suffix(MAGIC)?.try_into().ok()?);
+    match before.len().checked_sub(usize::try_from(length).ok()?) {
+        Some(start) => parquet_label::of_footer(&before[start..]),
+        None => parquet_label::of_footers_end(before),
     }
 }
 

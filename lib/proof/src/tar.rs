@@ -1,15 +1,18 @@
-//! tar: headers and their checksums to the two zero blocks, and zeros after them. Contents are passed over.
+//! tar: headers and their checksums to the two zero blocks, and zeros after them. Contents are passed over, but for the label of a
+//! database's archive.
 //!
 //! The forms are POSIX ustar and pax, GNU (numbers in base 256, sparse files) and the old one without a magic.
 
 use crate::tar_header::{self, Header};
+use crate::tar_label;
 use crate::walk::{Headers, Step};
+use vb_core::label::{DATABASE_HEAD, LABEL_MEMBER, Label};
 
 /// The length of a block, and of a header.
 pub(crate) const BLOCK: usize = 512;
 
-/// A pax header larger than this is passed over instead of read; real ones have a few hundred bytes.
-const MOST_PAX_BYTES: u64 = 1 << 20;
+/// A pax header or a label larger than this is passed over instead of read; real ones have a few hundred bytes.
+const MOST_READ_BYTES: u64 = 1 << 20;
 
 /// What the next block is.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,8 @@ enum Next {
     Header,
     /// The records of a pax header that is about the next member.
     Pax(usize),
+    /// The contents of the member that may be the label, if it is the last one.
+    Label(usize),
     /// A further map of an old GNU sparse file, whose contents have this length.
     SparseMap(u64),
     /// After one zero block.
@@ -32,6 +37,10 @@ pub(crate) struct Tar {
     next: Next,
     /// What a pax header said about the length of the next member.
     pax_size: Option<u64>,
+    /// Whether a member has come, and whether the first one was that of a database's archive.
+    begun: Option<bool>,
+    /// What the last member says, if it is the label of a database's archive.
+    pub(crate) label: Option<Box<Label>>,
     /// Whether there is something after the end.
     pub(crate) something_follows: bool,
 }
@@ -46,6 +55,10 @@ impl Headers for Tar {
             Next::Pax(length) => {
                 let records = block.get(..length).unwrap_or(block);
                 self.pax_size = tar_header::pax_size(records).or(self.pax_size);
+                Ok(Step { skip: 0, then: BLOCK })
+            }
+            Next::Label(length) => {
+                self.label = tar_label::parsed(block.get(..length).unwrap_or(block)).map(Box::new);
                 Ok(Step { skip: 0, then: BLOCK })
             }
             Next::SparseMap(size) => Ok(self.sparse(block.get(504) == Some(&1), size)),
@@ -70,6 +83,8 @@ impl Tar {
             return Ok(Step { skip: 0, then: BLOCK });
         }
         let header = Header::parse(block).ok_or("no tar header stands here")?;
+        let is_of_database = *self.begun.get_or_insert_with(|| header.names(block, DATABASE_HEAD));
+        self.label = None;
         let size = match header.kind {
             // As GNU tar reads it: a hard link has no contents, whatever its size says.
             b'1' => 0,
@@ -77,9 +92,14 @@ impl Tar {
             _ => self.pax_size.take().unwrap_or(header.size),
         };
         match header.kind {
-            b'x' if size > 0 && size <= MOST_PAX_BYTES => {
+            b'x' if size > 0 && size <= MOST_READ_BYTES => {
                 let length = usize::try_from(size).unwrap_or(usize::MAX);
                 self.next = Next::Pax(length);
+                Ok(Step { skip: 0, then: length.next_multiple_of(BLOCK) })
+            }
+            b'0' | 0 if is_of_database && size <= MOST_READ_BYTES && header.names(block, LABEL_MEMBER) => {
+                let length = usize::try_from(size).unwrap_or(usize::MAX);
+                self.next = Next::Label(length);
                 Ok(Step { skip: 0, then: length.next_multiple_of(BLOCK) })
             }
             b'S' => Ok(self.sparse(block.get(482) == Some(&1), size)),
@@ -118,7 +138,11 @@ mod tests {
     }
 
     fn member(kind: u8, size: u64, contents: &[u8]) -> Vec<u8> {
-        let mut bytes = header("name", size, kind).to_vec();
+        named("name", kind, size, contents)
+    }
+
+    fn named(name: &str, kind: u8, size: u64, contents: &[u8]) -> Vec<u8> {
+        let mut bytes = header(name, size, kind).to_vec();
         bytes.extend(contents);
         bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
         bytes
@@ -161,5 +185,28 @@ mod tests {
         bytes.extend([0; 1024]);
         bytes[3 * BLOCK] ^= 1;
         assert!(verdict(&bytes, 1000).unwrap_err().contains("no tar header"));
+    }
+
+    #[test]
+    fn a_label_is_the_last_member_of_the_archive_of_a_database() {
+        let label = tar_label::tests::label();
+        let text = serde_json::to_vec(&label).unwrap();
+        let file = |name: &str, contents: &[u8]| named(name, b'0', contents.len() as u64, contents);
+        let (head, said, other) =
+            (file(DATABASE_HEAD, b"{}"), file(LABEL_MEMBER, &text), file("tables/a.parquet", &[7; 3000]));
+        let garbage = file(LABEL_MEMBER, b"{}");
+        let found = |members: &[&Vec<u8>]| {
+            let mut bytes = members.iter().copied().flatten().copied().collect::<Vec<u8>>();
+            bytes.extend([0; 1024]);
+            let streamed = verdict(&bytes, 700).unwrap().label;
+            let at_end = tar_label::at_end(&bytes[..BLOCK.min(bytes.len())], &bytes).map(Box::new);
+            assert_eq!(streamed, at_end);
+            streamed.map(|label| *label)
+        };
+        assert_eq!(found(&[&head, &other, &said]), Some(label));
+        assert_eq!(found(&[&head, &said, &other]), None);
+        assert_eq!(found(&[&other, &head, &said]), None);
+        assert_eq!(found(&[&head, &other, &garbage]), None);
+        assert_eq!(found(&[&said]), None);
     }
 }

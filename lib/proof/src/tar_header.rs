@@ -22,6 +22,12 @@ impl Header {
         }
         Some(Self { kind: *block.get(156)?, size: number(block.get(124..136)?)? })
     }
+
+    /// Whether this is the header of a plain file of this short name.
+    pub(crate) fn names(&self, block: &[u8], name: &str) -> bool {
+        let stands = block.get(..100).and_then(|field| field.strip_prefix(name.as_bytes()));
+        matches!(self.kind, b'0' | 0) && stands.is_some_and(|rest| rest.first() == Some(&0))
+    }
 }
 
 /// A number in octal digits, or as GNU writes large ones: the top bit set, then big-endian binary.

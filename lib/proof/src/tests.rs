@@ -78,3 +78,79 @@ fn the_words_say_what_was_found() {
     let Verdict::Broken { why } = verdict(&parquet::tests::example(1000)[..500], 500) else { panic!("cut") };
     assert_eq!(why, "it begins as Parquet, but it is cut off after 500 bytes: a Parquet file ends in PAR1");
 }
+
+/// An archive of one member, without its end.
+fn tar_without_end() -> Vec<u8> {
+    let mut bytes = tar_header::tests::header("name", 700, b'0').to_vec();
+    bytes.extend([7; 1024]);
+    bytes
+}
+
+fn zstd_of(data: &[u8]) -> Vec<u8> {
+    ::zstd::stream::encode_all(data, 1).unwrap()
+}
+
+#[test]
+fn what_is_cut_off_inside_of_a_compression_is_seen() {
+    let parquet = parquet::tests::example(300_000);
+    let tar = [tar_without_end(), vec![0; 1024]].concat();
+    let ours = our_gzip(&noise(100_000), b"");
+    for whole in [&parquet, &tar, &ours, &b"a,b\n1,2\n".to_vec(), &foreign_gzip(b"text"), &zstd_of(b"text")] {
+        for packed in [foreign_gzip(whole), zstd_of(whole)] {
+            assert!(is_proven(&verdict(&packed, 1000)));
+        }
+    }
+    for cut in [&parquet[..100_000], &parquet[..5], &tar[..1536], &tar[..2048], &ours[..50_000]] {
+        for packed in [foreign_gzip(cut), zstd_of(cut)] {
+            let Verdict::BrokenInside { why } = verdict(&packed, 1000) else { panic!("{:?}", verdict(&packed, 1000)) };
+            assert!(why.starts_with("inside of the "), "{why}");
+        }
+    }
+    // Cut outside, it is cut off, whatever is inside.
+    let packed = foreign_gzip(&parquet);
+    assert!(matches!(verdict(&packed[..packed.len() - 1], 1000), Verdict::Broken { .. }));
+    let followed = foreign_gzip(&[tar.clone(), tar].concat());
+    assert!(matches!(verdict(&followed, 1000), Verdict::BrokenInside { .. }));
+}
+
+#[test]
+fn a_label_inside_of_a_compression_is_found() {
+    let label = parquet_label::tests::label(33);
+    let file = parquet_label::tests::file(&[("vb.label", &serde_json::to_vec(&label).unwrap())]);
+    let expected = |format, extension: &str| {
+        let label = Label { extension: extension.to_owned(), ..label.clone() };
+        Verdict::Proven { format, label: Some(Box::new(label)) }
+    };
+    assert_eq!(verdict(&file, 64), expected(Format::Parquet, "parquet"));
+    assert_eq!(verdict(&foreign_gzip(&file), 64), expected(Format::Gzip, "parquet.gz"));
+    assert_eq!(verdict(&zstd_of(&file), 64), expected(Format::Zstd, "parquet.zst"));
+    assert_eq!(label_at_end(&file[..SNIFF_BYTES.min(file.len())], &file), Some(label));
+}
+
+#[test]
+fn layers_end() {
+    let mut bytes = parquet::tests::example(10)[..20].to_vec();
+    for _ in 0..3 {
+        bytes = foreign_gzip(&bytes);
+    }
+    assert!(is_proven(&verdict(&bytes, 7)), "only the first layer is decoded");
+}
+
+#[test]
+fn zstd_is_looked_into_as_far_as_memory_goes() {
+    let mut damaged = zstd_of(&noise(100_000));
+    damaged[4] |= 4; // a checksum that is not there
+    assert!(!is_proven(&verdict(&damaged, 1000)));
+    let cut = &parquet::tests::example(100_000)[..70_000];
+    let mut encoder = ::zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder.write_all(cut).unwrap();
+    let long = encoder.finish().unwrap();
+    assert!(is_proven(&verdict(&long, 1000)), "with a window of 128 MiB");
+    let dictionary = noise(1000);
+    let mut encoder = ::zstd::stream::Encoder::with_dictionary(Vec::new(), 1, &dictionary).unwrap();
+    encoder.include_checksum(true).unwrap();
+    encoder.write_all(&[&dictionary[..], cut].concat()).unwrap();
+    // A raw dictionary has no number, so that nothing tells it from damage.
+    assert!(matches!(verdict(&encoder.finish().unwrap(), 1000), Verdict::BrokenInside { .. }));
+}

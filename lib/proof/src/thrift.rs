@@ -1,7 +1,13 @@
-//! Thrift's compact protocol, passed over: where does a structure end, and which fields has it?
+//! Thrift's compact protocol: where does a structure end, which fields has it, and what do a few of them say?
 
 /// Structures in Parquet's footer nest to a depth of about six.
 const DEEPEST: u32 = 24;
+
+/// The kinds of field that are read by name.
+pub(crate) const I64: u8 = 6;
+pub(crate) const BINARY: u8 = 8;
+pub(crate) const LIST: u8 = 9;
+const STRUCTURE: u8 = 12;
 
 /// Bytes that are read from the front. `None` everywhere: they are not Thrift.
 #[derive(Debug)]
@@ -21,22 +27,58 @@ impl<'bytes> Thrift<'bytes> {
 
     /// Reads a structure; the result has a bit for each of its fields up to number 31.
     pub(crate) fn structure(&mut self, depth: u32) -> Option<u32> {
-        let (mut fields, mut number) = (0_u32, 0_i64);
+        let mut fields = 0_u32;
+        self.fields(|number, kind, thrift| {
+            fields |= u32::try_from(number).ok().and_then(|number| 1_u32.checked_shl(number)).unwrap_or(0);
+            thrift.pass(kind, depth)
+        })?;
+        Some(fields)
+    }
+
+    /// Reads a structure: `visit` gets the number and kind of each field and must read its value, or pass over it.
+    pub(crate) fn fields(&mut self, mut visit: impl FnMut(i64, u8, &mut Self) -> Option<()>) -> Option<()> {
+        let mut number = 0_i64;
         loop {
             let header = self.byte()?;
             if header == 0 {
-                return Some(fields);
+                return Some(());
             }
             number = match header >> 4 {
                 0 => zigzag(self.varint()?),
                 delta => number.checked_add(i64::from(delta))?,
             };
-            fields |= u32::try_from(number).ok().and_then(|number| 1_u32.checked_shl(number)).unwrap_or(0);
-            match header & 15 {
-                1 | 2 => {} // a boolean: its value stands in the type
-                kind => self.value(kind, depth)?,
-            }
+            visit(number, header & 15, self)?;
         }
+    }
+
+    /// Passes over the value of a field.
+    pub(crate) fn pass(&mut self, kind: u8, depth: u32) -> Option<()> {
+        match kind {
+            1 | 2 => Some(()), // a boolean: its value stands in the type
+            kind => self.value(kind, depth),
+        }
+    }
+
+    /// The value of a field that is a number.
+    pub(crate) fn number(&mut self) -> Option<i64> {
+        self.varint().map(zigzag)
+    }
+
+    /// The value of a field that is text or bytes.
+    pub(crate) fn binary(&mut self) -> Option<&'bytes [u8]> {
+        let length = usize::try_from(self.varint()?).ok()?;
+        let (value, rest) = self.bytes.split_at_checked(length)?;
+        self.bytes = rest;
+        Some(value)
+    }
+
+    /// The value of a field that is a list of structures, each of which `visit` must read.
+    pub(crate) fn structures(&mut self, mut visit: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        let (kind, count) = self.list_header()?;
+        if kind != STRUCTURE {
+            return None;
+        }
+        (0..count).try_for_each(|_| visit(self))
     }
 
     fn value(&mut self, kind: u8, depth: u32) -> Option<()> {
@@ -44,22 +86,25 @@ impl<'bytes> Thrift<'bytes> {
             1..=3 => self.skip(1),
             4..=6 => self.varint().map(drop),
             7 => self.skip(8),
-            8 => {
-                let length = self.varint()?;
-                self.skip(length)
-            }
-            9 | 10 => self.list(depth),
+            BINARY => self.binary().map(drop),
+            LIST | 10 => self.list(depth),
             11 => self.map(depth),
-            12 if depth < DEEPEST => self.structure(depth + 1).map(drop),
+            STRUCTURE if depth < DEEPEST => self.structure(depth + 1).map(drop),
             _ => None,
         }
     }
 
     fn list(&mut self, depth: u32) -> Option<()> {
+        let (kind, count) = self.list_header()?;
+        self.within(depth)?;
+        (0..count).try_for_each(|_| self.value(kind, depth + 1))
+    }
+
+    /// The kind of a list's elements, and how many there are.
+    fn list_header(&mut self) -> Option<(u8, u64)> {
         let header = self.byte()?;
         let count = if header >> 4 == 15 { self.varint()? } else { u64::from(header >> 4) };
-        self.within(depth)?;
-        (0..count).try_for_each(|_| self.value(header & 15, depth + 1))
+        Some((header & 15, count))
     }
 
     fn map(&mut self, depth: u32) -> Option<()> {

@@ -1,4 +1,4 @@
-//! zstd by RFC 8878: frames and their blocks to the last block and its checksum. Nothing is decoded.
+//! zstd by RFC 8878: frames and their blocks to the last block and its checksum. Nothing is decoded here.
 
 use crate::walk::{Headers, Step};
 

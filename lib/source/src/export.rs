@@ -11,6 +11,7 @@ use crate::text_rows;
 use crate::tombstones::{self, Making, Remembered, Tombstones};
 use postgres::Client;
 use std::io::Write;
+use vb_core::label::{LABEL_KEY, Label};
 use vb_core::{Error, Result};
 use vb_postgres::catalog::{self, Table};
 use vb_postgres::connection::{Parameters, connect_narrowed};
@@ -96,11 +97,16 @@ impl Export {
         Ok(Self { plan, parameters, format, jobs, row_hash, row_security, snapshot, schema, tombstones, client })
     }
 
-    /// Reads everything into `output`.
+    /// Reads everything into `output`. `complete` makes the label what it is in the end, once all is read; where the format has a place
+    /// for it, it goes along in the footer, for whoever comes upon the stream without its seal.
     ///
     /// # Errors
-    /// A value that cannot be stored exactly, a server that goes away, an output that takes no more.
-    pub fn run(self, output: impl Write + Send) -> Result<Exported> {
+    /// A value that cannot be stored exactly, a server that goes away, an output that takes no more; what `complete` says.
+    pub fn run(
+        self,
+        output: impl Write + Send,
+        complete: impl FnOnce(&Exported, Label) -> Result<Label>,
+    ) -> Result<(Exported, Label)> {
         let reading = Reading {
             parameters: &self.parameters,
             token: &self.snapshot.token,
@@ -114,20 +120,31 @@ impl Export {
         let holder = Holder::start(self.client, if self.row_hash { queries } else { Hashed::default() })?;
         let making = self.tombstones.map(Tombstones::begin).transpose()?;
         let mut exported = Exported::default();
-        match self.format {
+        let label = self.plan.label.clone();
+        let labelled = |exported: &Exported| complete(exported, Label { records: Some(exported.records), ..label });
+        let label = match self.format {
             Format::Parquet(compression) => {
                 let schema = self.schema.map(Pending::begun).transpose()?;
-                let footer = || exported.footer(schema, making, holder);
+                let mut label = None;
+                let footer = |records| {
+                    let mut footer = exported.footer(schema, making, holder)?;
+                    exported.counted(records)?;
+                    // The last of all, so that it is found in a footer too long to be held.
+                    footer.push((LABEL_KEY.to_owned(), to_json(label.insert(labelled(&exported)?), "the stream")?));
+                    Ok(footer)
+                };
                 let read = rows::to_parquet(&reading, compression, output, footer)?;
                 exported.kept_aside = read.asides.count();
-                exported.counted(read.rows)
+                label.ok_or_else(|| Error::failure("writing the footer: there was none"))?
             }
             format => {
                 let records = to_text(&reading, &self.plan.select, format, output)?;
                 exported.row_hash = holder.finish()?.rows;
-                exported.counted(records)
+                exported.counted(records)?;
+                labelled(&exported)?
             }
-        }
+        };
+        Ok((exported, label))
     }
 }
 
@@ -151,7 +168,7 @@ impl Exported {
         let Hashed { rows, state } = holder.finish()?;
         for (key, hash) in [(row_hash::METADATA_KEY, &rows), (row_hash::STATE_KEY, &state)] {
             if let Some(hash) = hash {
-                footer.push((key.to_owned(), to_json(hash)?));
+                footer.push((key.to_owned(), to_json(hash, "the rows")?));
             }
         }
         (self.row_hash, self.state_hash) = (rows, state);
@@ -159,14 +176,14 @@ impl Exported {
     }
 
     /// Two counts of the same rows must agree.
-    fn counted(mut self, records: u64) -> Result<Self> {
+    fn counted(&mut self, records: u64) -> Result<()> {
         self.records = records;
         match &self.row_hash {
             Some(hash) if hash.records != records => Err(Error::integrity(format!(
                 "reading rows: {records} were read, but the server hashed {}",
                 hash.records
             ))),
-            _ => Ok(self),
+            _ => Ok(()),
         }
     }
 }
@@ -241,6 +258,6 @@ fn can_be_shared_out(
     )))
 }
 
-fn to_json(hash: &RowHash) -> Result<String> {
-    serde_json::to_string(hash).map_err(|cause| Error::failure(format!("describing the rows: {cause}")))
+fn to_json(value: &impl serde::Serialize, what: &str) -> Result<String> {
+    serde_json::to_string(value).map_err(|cause| Error::failure(format!("describing {what}: {cause}")))
 }

@@ -3,7 +3,7 @@
 use crate::filter::{self, Filter};
 use crate::news::By;
 use crate::pieces::{Piece, Shard};
-use crate::request::{Request, TablePart};
+use crate::request::{Format, Request, TablePart};
 use vb_core::continuation::{self, Present};
 use vb_core::label::{Kind, Label, Proof};
 use vb_core::mark::Mark;
@@ -121,7 +121,11 @@ pub fn of_table(request: &Request, part: &TablePart, ground: &Ground<'_>) -> Res
     let filter =
         Filter { new: by.zip(base).map(|(by, mark)| by.condition(mark)), whole, others: filter::others(part, by) };
     let (pieces, select) = filter::pieces(request, part, ground, &filter, by);
-    let warnings = warnings(base, by, part, ground, label.continues && since.is_some());
+    let mut warnings = warnings(base, by, part, ground, label.continues && since.is_some());
+    if since.is_some() && !matches!(request.format, Format::Parquet(_)) {
+        let format = request.format.extension();
+        warnings.push(format!("vb-import reads Parquet only: a chain of {format} is for other programs"));
+    }
     let by = by.map(|by| by.name().to_owned());
     let exported = filter.exported();
     let tells_all = base.is_some() && label.continues && part.deletes.is_some();

@@ -39,12 +39,12 @@ pub(crate) struct Reading<'plan> {
 
 type Order = InOrder<Group, GroupFactory>;
 
-/// Writes all pieces as one Parquet file, whose footer also gets what `metadata` gives. Returns what was read.
+/// Writes all pieces as one Parquet file, whose footer also gets what `metadata` gives for so many rows. Returns what was read.
 pub(crate) fn to_parquet<W: Write + Send>(
     reading: &Reading<'_>,
     compression: Compression,
     output: W,
-    metadata: impl FnOnce() -> Result<Vec<(String, String)>>,
+    metadata: impl FnOnce(u64) -> Result<Vec<(String, String)>>,
 ) -> Result<Read> {
     let jobs = reading.jobs.clamp(1, reading.pieces.len().max(1));
     let order = Order::new(reading.pieces.len(), jobs * PIECES_AHEAD);
@@ -65,7 +65,7 @@ pub(crate) fn to_parquet<W: Write + Send>(
         .map_err(|cause| Error::failure(format!("describing the table: {cause}")))?;
     let mut footer = vec![(METADATA_KEY.to_owned(), table)];
     footer.extend(read.asides.footer()?.map(|asides| (ASIDE_KEY.to_owned(), asides)));
-    footer.extend(metadata()?);
+    footer.extend(metadata(read.rows)?);
     sink.finish(footer)?.flush().map_err(|cause| Error::io("writing the output", cause))?;
     Ok(read)
 }

@@ -70,15 +70,16 @@ impl Backup {
     }
 }
 
-/// The same number for backups that can take each other's place: of one table or database, whole or in part; and of all streams and files of
-/// which nothing is known but their set. Queries and files change their names with the day.
+/// The same number for backups that can take each other's place: of one table or database, whole or in part; of one command with the same
+/// arguments; and of all streams and files of which nothing is known but their set. Queries and files change their names with the day.
 #[must_use]
 pub fn origin(source: &Source) -> u64 {
-    let Source { source_type, name, database, part, .. } = source;
+    let Source { source_type, name, database, part, command_sha256, .. } = source;
     let mut hasher = DefaultHasher::new();
     match source_type.as_str() {
         "table" | DATABASE => (source_type, name, database, part).hash(&mut hasher),
         "query" => (source_type, database).hash(&mut hasher),
+        "command" => (source_type, name, command_sha256).hash(&mut hasher),
         _ => {}
     }
     hasher.finish()
@@ -120,5 +121,21 @@ mod tests {
         let line = r#"{"id":"w_20261121_031500","set":"w","kind":"full","created_at":"2026-11-21T03:15:00Z","new":1}"#;
         let found: Backup = serde_json::from_str(line).unwrap();
         assert_eq!((found.level, found.pinned, found.base), (Level::Listed, false, None));
+    }
+
+    #[test]
+    fn commands_are_told_apart_by_their_words() {
+        let of = |sha256: Option<&str>, name: &str| {
+            let command_sha256 = sha256.map(str::to_owned);
+            origin(&Source {
+                source_type: "command".to_owned(),
+                name: name.to_owned(),
+                command_sha256,
+                ..Source::default()
+            })
+        };
+        assert_eq!(of(Some("a"), "pg_dump"), of(Some("a"), "pg_dump"));
+        assert_ne!(of(Some("a"), "pg_dump"), of(Some("b"), "pg_dump"));
+        assert_ne!(of(None, "pg_dump"), of(None, "mysqldump"));
     }
 }

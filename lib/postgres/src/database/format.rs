@@ -12,7 +12,7 @@ pub const FORMAT: u32 = 1;
 pub const FORMAT_OF_INCREMENT: u32 = 2;
 
 /// The first member, by which the archive is known: a [`Head`].
-pub const HEAD: &str = "dump.json";
+pub const HEAD: &str = vb_core::label::DATABASE_HEAD;
 /// What `pg_dump --section=pre-data` writes.
 pub const BEFORE: &str = "schema-before.sql";
 /// What `pg_dump --section=post-data` writes.
@@ -23,7 +23,7 @@ pub const LARGE_OBJECTS_SQL: &str = "large-objects.sql";
 pub const LARGE_OBJECTS: &str = "large-objects.parquet";
 /// A list of [`SequenceState`].
 pub const SEQUENCES: &str = "sequences.json";
-/// The last member: a [`Manifest`].
+/// The last member but for the label: a [`Manifest`].
 pub const MANIFEST: &str = "manifest.json";
 
 /// What is known of the database before anything is read.
@@ -68,7 +68,7 @@ pub struct Validity {
     pub valid_indexes: i64,
 }
 
-/// The end of the archive: every member before it.
+/// Every member before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// As in [`Head`].

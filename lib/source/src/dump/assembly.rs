@@ -9,6 +9,7 @@ use postgres::Client;
 use std::io::Write;
 use std::sync::mpsc::Receiver;
 use std::thread::ScopedJoinHandle;
+use vb_core::label::Label;
 use vb_core::{Error, Result};
 use vb_postgres::database::format::{self, MemberNames};
 use vb_postgres::database::{
@@ -67,10 +68,10 @@ impl Found {
 }
 
 impl Assembly<'_> {
-    /// Writes everything.
+    /// Writes everything, at the end what `complete` makes of the label.
     ///
     /// # Errors
-    /// Those of whoever reads; an output that takes no more.
+    /// Those of whoever reads; an output that takes no more; what `complete` says.
     pub(super) fn write(
         mut self,
         output: impl Write,
@@ -78,7 +79,8 @@ impl Assembly<'_> {
         ready: &Receiver<Ready>,
         reading: Vec<ScopedJoinHandle<'_, Result<()>>>,
         after: Section<'_>,
-    ) -> Result<Dumped> {
+        complete: impl FnOnce(&Dumped) -> Result<Label>,
+    ) -> Result<(Dumped, Label)> {
         let mut archive = Writing::new(output, self.head.snapshot_at, self.head.format);
         archive.json(format::HEAD, self.head)?;
         let (text, mut warnings) = joined(before)?;
@@ -111,7 +113,10 @@ impl Assembly<'_> {
             self.ground.zip(summary.as_ref()).map(|(ground, now)| changes(&ground.state.summary, now, self.sources));
         let states = if self.ground.is_some() { states } else { Vec::new() };
         let state = summary.map(|summary| State { summary, tables: then });
-        Ok(Dumped { manifest: archive.finish(states)?, changes, state, warnings })
+        let dumped = Dumped { manifest: archive.list(states)?, changes, state, warnings };
+        let label = complete(&dumped)?;
+        archive.finish(&label)?;
+        Ok((dumped, label))
     }
 
     fn append(&mut self, archive: &mut Writing<impl Write>, ready: Ready) -> Result<()> {

@@ -77,11 +77,18 @@ impl Database {
         self.tables.iter().map(|now| (now.table.extent.name.clone(), table::members(&now.table))).collect()
     }
 
-    /// Reads everything into `output`; `told` hears of every table's member.
+    /// Reads everything into `output`; `told` hears of every table's member. `complete` makes the label what it is in the end; it goes
+    /// along as the last member.
     ///
     /// # Errors
-    /// A value that cannot be stored exactly, a server that goes away, an output that takes no more, a `pg_dump` that fails.
-    pub fn run(mut self, output: impl Write, told: &mut dyn FnMut(&Member)) -> Result<Dumped> {
+    /// A value that cannot be stored exactly, a server that goes away, an output that takes no more, a `pg_dump` that fails; what
+    /// `complete` says.
+    pub fn run(
+        mut self,
+        output: impl Write,
+        told: &mut dyn FnMut(&Member),
+        complete: impl FnOnce(&Dumped, Label) -> Result<Label>,
+    ) -> Result<(Dumped, Label)> {
         let summary = self.request.since.as_ref().map(|_| summary(&mut self.client)).transpose()?;
         let tables = self.tables.iter().map(|now| now.table.clone());
         let sources: Vec<Source> = tables.zip(self.looks()?).map(|(table, look)| Source::new(table, look)).collect();
@@ -103,6 +110,11 @@ impl Database {
             found: vec![Found::default(); sources.len()],
         };
         let jobs = self.request.jobs.max(1);
+        let label = self.label.clone();
+        let complete = |dumped: &Dumped| {
+            let (records, deletes) = (Some(dumped.manifest.records), dumped.changes);
+            complete(dumped, Label { records, deletes, ..label })
+        };
         let dumped = std::thread::scope(|scope| {
             let reading: Vec<_> = (0..jobs)
                 .map(|_| {
@@ -113,7 +125,7 @@ impl Database {
             drop(sender);
             let before = scope.spawn(|| schema.section("pre-data"));
             let after = scope.spawn(|| schema.section("post-data"));
-            let written = assembly.write(output, before, &ready, reading, after);
+            let written = assembly.write(output, before, &ready, reading, after, complete);
             // If writing failed, nobody must wait for it.
             readers.stop();
             drop(ready);

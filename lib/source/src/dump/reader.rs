@@ -161,7 +161,7 @@ impl<'dump> Readers<'dump> {
         let Plan { description, pieces } = plan;
         let mut spool = Spool::new()?;
         let reading = self.reading(description, pieces, name);
-        let read = rows::to_parquet(&reading, self.compression, &mut spool, || Ok(footer))?;
+        let read = rows::to_parquet(&reading, self.compression, &mut spool, |_| Ok(footer))?;
         Ok((spool.finish()?, read.rows))
     }
 

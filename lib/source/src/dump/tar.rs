@@ -1,9 +1,10 @@
-//! The archive as it is written: members one after the other, and at its end the list of them all.
+//! The archive as it is written: members one after the other, at its end the list of them all, and what the archive is.
 
 use super::member::{Spooled, hexadecimal};
 use sha2::{Digest, Sha256};
 use std::io::{Read, Write};
 use tar::{Builder, EntryType, Header};
+use vb_core::label::{LABEL_MEMBER, Label};
 use vb_core::time::Instant;
 use vb_core::{Error, Result};
 use vb_postgres::database::format::MANIFEST;
@@ -59,14 +60,20 @@ impl<W: Write> Writing<W> {
         written.map_err(|cause| Error::io("writing the output", cause))
     }
 
-    /// The list of members, and the end. An increment lists the tables too.
-    pub(super) fn finish(mut self, tables: Vec<TableState>) -> Result<Manifest> {
+    /// The list of members. An increment lists the tables too.
+    pub(super) fn list(&mut self, tables: Vec<TableState>) -> Result<Manifest> {
         self.manifest.tables = tables;
         let bytes = to_json(MANIFEST, &self.manifest)?;
         self.write(MANIFEST, bytes.len() as u64, bytes.as_slice())?;
+        Ok(self.manifest.clone())
+    }
+
+    /// The label, for whoever comes upon the archive without its seal, and the end.
+    pub(super) fn finish(mut self, label: &Label) -> Result<()> {
+        let bytes = to_json(LABEL_MEMBER, label)?;
+        self.write(LABEL_MEMBER, bytes.len() as u64, bytes.as_slice())?;
         let mut output = self.builder.into_inner().map_err(|cause| Error::io("writing the output", cause))?;
-        output.flush().map_err(|cause| Error::io("writing the output", cause))?;
-        Ok(self.manifest)
+        output.flush().map_err(|cause| Error::io("writing the output", cause))
     }
 }
 
