@@ -1,6 +1,7 @@
 //! Increments whose seal is lost on the way: programs between, files, other compressors. The stream itself says what it is.
 
 use crate::Source;
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 /// What becomes of an export of `$EXPORT`; each stores it and sets the mark.
@@ -18,19 +19,19 @@ const WAYS: [&str; 11] = [
     "$EXPORT | zstd -q | zstd -dc | vb-put --mark mark --set notes",
 ];
 
-fn source() -> Source {
+fn source() -> Result<Source> {
     // Alone, so that no other transaction makes increments overlap.
-    Source::alone("notes", "CREATE TABLE notes (id int PRIMARY KEY, n int); INSERT INTO notes VALUES (0, 0)").unwrap()
+    Source::alone("notes", "CREATE TABLE notes (id int PRIMARY KEY, n int); INSERT INTO notes VALUES (0, 0)")
 }
 
-fn manifest(source: &Source, done: &Value) -> Value {
-    let path = source.place.path("backups").join(done["manifest_key"].as_str().unwrap());
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+fn manifest(source: &Source, done: &Value) -> Result<Value> {
+    let key = done["manifest_key"].as_str().context("nothing was stored")?;
+    Ok(serde_json::from_slice(&std::fs::read(source.place.path("backups").join(key))?)?)
 }
 
 #[test]
 fn an_increment_is_one_however_it_comes() {
-    let source = source();
+    let source = source().unwrap();
     source.full("--by xmin --deletes").unwrap();
     let export = "vb-export table notes --since @mark --by xmin --deletes";
     for (number, way) in WAYS.iter().enumerate() {
@@ -41,7 +42,7 @@ fn an_increment_is_one_however_it_comes() {
         let done = run.event("vb-put", "done").unwrap();
         let found = [&done["set"], &done["kind"], &done["records"]];
         assert_eq!(found, [&Value::from("notes"), &"incremental".into(), &1.into()], "{way}: {run}");
-        let manifest = manifest(&source, &done);
+        let manifest = manifest(&source, &done).unwrap();
         assert_eq!(manifest["source"]["name"], "public.notes", "{way}");
         assert!(["format", "file"].contains(&manifest["proof"].as_str().unwrap()), "{way}: {manifest}");
         assert!(manifest["position"]["keys_sha256"].is_string(), "{way}: {manifest}");
@@ -56,7 +57,7 @@ fn an_increment_is_one_however_it_comes() {
 
 #[test]
 fn an_increment_whose_set_came_too_late_is_not_stored_elsewhere() {
-    let source = source();
+    let source = source().unwrap();
     source.full("--by xmin").unwrap();
     source.execute("INSERT INTO notes VALUES (1, 1)").unwrap();
     for way in
@@ -71,7 +72,7 @@ fn an_increment_whose_set_came_too_late_is_not_stored_elsewhere() {
 
 #[test]
 fn a_whole_table_through_a_program_keeps_its_records_and_its_mark() {
-    let source = source();
+    let source = source().unwrap();
     let line = "vb-export table notes --since @mark --by xmin | cat | vb-compress | vb-put --mark mark --set notes";
     let run = source.line(line).run().unwrap().succeeded().unwrap();
     let done = run.event("vb-put", "done").unwrap();
@@ -82,13 +83,14 @@ fn a_whole_table_through_a_program_keeps_its_records_and_its_mark() {
     // What is no whole table is none here either: a query moves no mark.
     let line = "vb-export query 'SELECT * FROM notes' | cat | vb-put --mark other --set q";
     let run = source.line(line).run().unwrap().succeeded().unwrap();
-    assert_eq!(manifest(&source, &run.event("vb-put", "done").unwrap())["source"]["type"], "query");
+    let manifest = manifest(&source, &run.event("vb-put", "done").unwrap()).unwrap();
+    assert_eq!(manifest["source"]["type"], "query");
     assert!(run.stderr_text().contains("no incremental export can continue") && !source.place.path("other").exists());
 }
 
 #[test]
 fn a_chain_of_another_form_than_parquet_is_for_others() {
-    let source = source();
+    let source = source().unwrap();
     source.full("--by xmin").unwrap();
     let run = source.line("vb-export table notes --since @mark --by xmin --format csv >rows").run().unwrap();
     assert!(run.succeeded().unwrap().stderr_text().contains("a chain of csv is for other programs"));
