@@ -204,6 +204,6 @@ fn a_server_that_keeps_checksums_need_not_be_read() {
     assert_eq!((&seen["checked_by_server"], &seen["read_bytes"]), (&1.into(), &0.into()), "{seen}");
     let run = line("vb-verify --latest").unwrap().succeeded().unwrap();
     let seen = run.event("vb-verify", "verification").unwrap();
-    assert_eq!((&seen["forms"], &seen["level"]), (&json!(["gzip"]), &2.into()), "{seen}");
+    assert_eq!((&seen["forms"], &seen["level"]), (&json!(["gzip", "JSON lines"]), &2.into()), "{seen}");
     line("vb-ls --assert 'level==2'").unwrap().succeeded().unwrap();
 }
