@@ -27,6 +27,8 @@ pub struct Table {
     pub has_row_security: bool,
     /// Whether a trigger may change a row that is updated.
     pub has_update_trigger: bool,
+    /// Whether rows come from another server, by a logical subscription to it, to a part or to what it is part of.
+    pub is_subscribed: bool,
 }
 
 /// Which server this is.
@@ -67,7 +69,10 @@ pub fn table(client: &mut impl GenericClient, name: &str, only: bool) -> Result<
     let oid = find(client, name)?;
     let query = "SELECT n.nspname::text, c.relname::text, c.relkind::text, pg_catalog.row_security_active(c.oid), \
                  EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid), \
-                 EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 19 = 19 AND t.tgenabled <> 'D') \
+                 EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 19 = 19 AND t.tgenabled <> 'D'), \
+                 EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid = c.oid \
+                   OR s.srrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid)) \
+                   OR s.srrelid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(c.oid))) \
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
     let row = ask_one(client, query, oid)?;
     let (schema, table, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
@@ -95,6 +100,7 @@ pub fn table(client: &mut impl GenericClient, name: &str, only: bool) -> Result<
         only,
         has_row_security: row.get(3),
         has_update_trigger: row.get(5),
+        is_subscribed: row.get(6),
     })
 }
 
