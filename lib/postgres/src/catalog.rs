@@ -3,6 +3,7 @@
 use crate::connection::from_postgres;
 use crate::relation::{self, RelationKind};
 use crate::resolve::Resolver;
+use crate::same;
 use crate::schema::{Column, TableDescription};
 use crate::sql::identifier;
 use postgres::types::{Kind, Type};
@@ -29,6 +30,8 @@ pub struct Table {
     pub has_update_trigger: bool,
     /// Whether rows come from another server, by a logical subscription to it, to a part or to what it is part of.
     pub is_subscribed: bool,
+    /// See [`crate::same::loose_key`].
+    pub loose_key: Option<String>,
 }
 
 /// Which server this is.
@@ -101,6 +104,7 @@ pub fn table(client: &mut impl GenericClient, name: &str, only: bool) -> Result<
         has_row_security: row.get(3),
         has_update_trigger: row.get(5),
         is_subscribed: row.get(6),
+        loose_key: same::loose_key(client, oid)?,
     })
 }
 

@@ -23,6 +23,7 @@ pub mod relation;
 pub mod relocate;
 pub mod resolve;
 pub mod row_hash;
+pub mod same;
 pub mod schema;
 pub mod script;
 pub mod snapshot;

@@ -166,7 +166,7 @@ fn continuation(
     }
     // Times and transactions that somebody gives by hand are taken as they are.
     if mark.id.is_some() {
-        can_be_a_link(mark, by, ground)?;
+        can_be_a_link(mark, by, ground, deletes)?;
     }
     let present = Present {
         source: &label.source,
@@ -180,7 +180,7 @@ fn continuation(
 }
 
 /// Whether an increment could be merged into the backup of that mark.
-fn can_be_a_link(mark: &Mark, by: By<'_>, ground: &Ground<'_>) -> std::result::Result<(), String> {
+fn can_be_a_link(mark: &Mark, by: By<'_>, ground: &Ground<'_>, deletes: bool) -> std::result::Result<(), String> {
     if by != By::Xmin && ground.snapshot.clock < mark.until {
         return Err("the server's clock stands before the last export's end".to_owned());
     }
@@ -195,6 +195,10 @@ fn can_be_a_link(mark: &Mark, by: By<'_>, ground: &Ground<'_>) -> std::result::R
     // What overlaps is merged by the primary key, and a chain that nobody can restore is none.
     if ground.table.description.primary_key.is_empty() {
         return Err("the table has no primary key by which an increment could be merged".to_owned());
+    }
+    // The old value would stand beside the new one.
+    if let Some(column) = ground.table.loose_key.as_deref().filter(|_| !deletes) {
+        return Err(format!("values of {column} in its key may be equal and not the same: use --deletes"));
     }
     Ok(())
 }
