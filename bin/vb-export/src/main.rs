@@ -23,6 +23,7 @@ fn main() -> ExitCode {
 
 impl Command for Arguments {
     const NAME: &'static str = "vb-export";
+    const WRITES_DATA: bool = true;
 
     fn common(&self) -> &CommonArguments {
         &self.common
