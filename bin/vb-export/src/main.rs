@@ -112,6 +112,7 @@ fn dry_run(session: &Session, request: &Request, parameters: &Parameters) -> any
     tell(session, plan);
     let fields = json!({
         "dry_run": true,
+        "server": parameters.describe(),
         "source": plan.label.source.source_type,
         "table": plan.label.source.name,
         "kind": plan.label.kind,
