@@ -169,14 +169,19 @@ pub fn own_names(client: &mut impl GenericClient, oids: &[u32]) -> Result<Vec<Na
     Ok(rows.iter().map(|row| Name { schema: row.get(0), name: row.get(1) }).collect())
 }
 
-/// The statements that make the extended statistics of these relations; `pg_dump` of a table leaves them out in some versions.
+/// The statements that make the extended statistics of these relations, and what is said of them; `pg_dump` of a table leaves them out
+/// in some versions.
 ///
 /// # Errors
 /// If the server does not answer.
 pub fn statistics(client: &mut impl GenericClient, oids: &[u32]) -> Result<Vec<String>> {
-    let query = "SELECT pg_catalog.pg_get_statisticsobjdef(oid) FROM pg_catalog.pg_statistic_ext WHERE stxrelid = ANY ($1) ORDER BY stxname";
+    let query = "SELECT pg_catalog.pg_get_statisticsobjdef(s.oid), \
+                   CASE WHEN s.stxstattarget >= 0 THEN format('ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, s.stxname, s.stxstattarget) END, \
+                   format('COMMENT ON STATISTICS %I.%I IS ', n.nspname, s.stxname) || quote_literal(obj_description(s.oid, 'pg_statistic_ext')) \
+                 FROM pg_catalog.pg_statistic_ext s JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace \
+                 WHERE stxrelid = ANY ($1) ORDER BY stxname";
     let rows = client.query(query, &[&oids]).map_err(|cause| from_postgres(STEP, cause))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    Ok(rows.iter().flat_map(|row| (0..3).filter_map(|column| row.get::<_, Option<String>>(column))).collect())
 }
 
 /// Where the sequences stand that these relations own or take values from, and the names of those that we may not read.
