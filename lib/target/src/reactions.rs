@@ -24,13 +24,13 @@ impl Plan {
             ));
             return;
         }
-        // Each on its own, so that each is again what it was: without ONLY the parts' would follow their parent's.
+        // Each on its own, so that each is again what it was.
         let mut disable = Vec::new();
-        for Trigger { name, table, always, .. } in &around.triggers {
-            let name = identifier(name);
-            disable.push(format!("ALTER TABLE ONLY {table} DISABLE TRIGGER {name}"));
+        for Trigger { name, table, always, with_parts, .. } in &around.triggers {
+            let (name, only) = (identifier(name), if *with_parts { "" } else { "ONLY " });
+            disable.push(format!("ALTER TABLE {only}{table} DISABLE TRIGGER {name}"));
             let always = if *always { "ALWAYS " } else { "" };
-            self.after.push(format!("ALTER TABLE ONLY {table} ENABLE {always}TRIGGER {name}"));
+            self.after.push(format!("ALTER TABLE {only}{table} ENABLE {always}TRIGGER {name}"));
         }
         self.before.splice(0..0, disable);
     }

@@ -28,6 +28,8 @@ pub(crate) struct Trigger {
     pub(crate) part: Option<String>,
     /// Whether it runs even in a session that replicates.
     pub(crate) always: bool,
+    /// Whether its parts have it as it is, and only through it.
+    pub(crate) with_parts: bool,
 }
 
 /// A rule.
@@ -58,7 +60,13 @@ pub(crate) struct Acting {
 
 /// Asks for all of them.
 pub(crate) fn of(client: &mut Client, oid: u32) -> Result<Surroundings> {
-    let trigger = |row: &Row| Trigger { name: row.get(0), always: row.get(1), table: row.get(2), part: row.get(3) };
+    let trigger = |row: &Row| Trigger {
+        name: row.get(0),
+        always: row.get(1),
+        table: row.get(2),
+        part: row.get(3),
+        with_parts: row.get(4),
+    };
     let rule = |row: &Row| Rule {
         name: row.get(0),
         event: match row.get(1) {
@@ -88,14 +96,20 @@ impl Acting {
     }
 }
 
-/// Those of foreign keys and of deferrable keys are internal: they only check. Before 15, so are those that a part has from its parent.
-const TRIGGERS: &str = "SELECT t.tgname::text, t.tgenabled = 'A', format('%I.%I', n.nspname, c.relname), \
-       CASE WHEN c.oid <> $1 AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger own WHERE own.tgrelid = $1 AND own.tgname = t.tgname) \
-         THEN n.nspname || '.' || c.relname END \
-     FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-     WHERE t.tgenabled IN ('O', 'A') \
-       AND (NOT t.tgisinternal OR NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.oid = t.tgconstraint AND k.contype <> 't')) \
-       AND (c.oid = $1 OR t.tgtype & 1 = 1 AND c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree($1))) \
+/// Those of foreign keys and of deferrable keys are internal: they only check. Before 15, so are those that a part has from its parent,
+/// which only a superuser may touch alone; where all are as the parent's is, they go with it.
+const TRIGGERS: &str = "WITH tree AS (SELECT $1::oid AS oid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1)), \
+       found AS (SELECT t.tgrelid, t.tgname, t.tgenabled, t.tgisinternal FROM pg_catalog.pg_trigger t WHERE t.tgrelid IN (SELECT oid FROM tree) \
+         AND (t.tgrelid = $1 OR t.tgtype & 1 = 1) AND (NOT t.tgisinternal OR NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k \
+           WHERE k.oid = t.tgconstraint AND k.contype <> 't'))), \
+       passed AS (SELECT tgname FROM found GROUP BY tgname \
+         HAVING bool_or(tgisinternal) AND bool_or(tgrelid = $1 AND NOT tgisinternal) AND count(DISTINCT tgenabled) = 1) \
+     SELECT t.tgname::text, t.tgenabled = 'A', format('%I.%I', n.nspname, c.relname), \
+       CASE WHEN c.oid <> $1 AND NOT EXISTS (SELECT FROM found own WHERE own.tgrelid = $1 AND own.tgname = t.tgname) \
+         THEN n.nspname || '.' || c.relname END, \
+       t.tgname IN (SELECT tgname FROM passed) \
+     FROM found t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE t.tgenabled IN ('O', 'A') AND NOT (t.tgisinternal AND t.tgname IN (SELECT tgname FROM passed)) \
      ORDER BY c.oid <> $1, 3, 1";
 
 const RULES: &str = "SELECT rulename::text, ev_type::text FROM pg_catalog.pg_rewrite \

@@ -167,6 +167,9 @@ fn by_keys_that_cannot_be_compared_are_refused() -> Result<()> {
     let definition = "CREATE TYPE pair AS (a int, b int); CREATE TABLE keyed (id pair PRIMARY KEY, note text);
         INSERT INTO keyed SELECT ROW(n, n)::pair, 'a' FROM generate_series(1, 9) n";
     let pair = chain(definition, &["DELETE FROM keyed WHERE (id).a = 3"])?;
+    let warned = pair.run("vb-export table keyed --deletes --since @mark -o again.parquet")?.succeeded()?;
+    let warning = warned.event("vb-export", "warning")?;
+    assert!(warning["message"].as_str().is_some_and(|words| words.contains("backup by backup")), "{warning}");
     let run = restore(&pair, "")?.exited(2)?;
     assert!(
         run.stderr_text().contains("cannot be compared here") && run.stderr_text().contains("one after the other"),

@@ -33,6 +33,9 @@ fn a_known_key_gets_the_files_bytes() -> Result<()> {
         }
         let done = pair.run("vb-import k.parquet")?.succeeded()?.event("vb-import", "done")?;
         assert_eq!(done["records_unchanged"], 1, "{key}: {done}");
+        pair.set_target(&format!("CREATE TABLE child (k {key} REFERENCES k ON UPDATE SET NULL)"))?;
+        let run = pair.run("vb-import k.parquet")?.exited(5)?;
+        assert!(run.stderr_text().contains("child_k_fkey"), "{key}: {run}");
     }
     Ok(())
 }

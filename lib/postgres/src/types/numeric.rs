@@ -40,8 +40,8 @@ pub(super) fn of_modifier(modifier: i32) -> Scalar {
 /// were shifted to the next eight), and nobody minds a few digits more.
 pub(super) fn arrow(precision: u8, scale: i8) -> DataType {
     match precision {
-        ..=38 => DataType::Decimal128(precision, scale),
-        ..=57 => DataType::Decimal256(57, scale),
+        0..=38 => DataType::Decimal128(precision, scale),
+        39..=57 => DataType::Decimal256(57, scale),
         _ => DataType::Decimal256(76, scale),
     }
 }
