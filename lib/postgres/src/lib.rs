@@ -16,6 +16,8 @@ pub mod extent;
 pub mod fidelity;
 pub mod fields;
 pub mod keys;
+mod longest;
+pub mod made_of;
 pub mod measure;
 pub mod passing;
 pub mod programs;
