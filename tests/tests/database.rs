@@ -9,6 +9,8 @@ mod carried;
 mod course;
 #[path = "database/elsewhere.rs"]
 mod elsewhere;
+#[path = "database/faithful.rs"]
+mod faithful;
 #[path = "database/flows.rs"]
 mod flows;
 #[path = "database/increment.rs"]

@@ -1,5 +1,7 @@
 //! vb-import from outside: rows come back as they were, in one transaction, and only behind a proven end.
 
+#[path = "import/faithful.rs"]
+mod faithful;
 #[path = "import/refused.rs"]
 mod refused;
 

@@ -4,6 +4,8 @@
 mod deletes;
 #[path = "incremental/identity.rs"]
 mod identity;
+#[path = "incremental/late.rs"]
+mod late;
 #[path = "incremental/reasons.rs"]
 mod reasons;
 #[path = "incremental/state.rs"]

@@ -111,6 +111,41 @@ fn a_table_that_is_there_keeps_its_schema() -> Result<()> {
     pair.same("SELECT * FROM t")
 }
 
+/// The name of a domain's NOT NULL is kept since 17.
+#[test]
+fn types_and_statistics_keep_what_is_said_of_them() -> Result<()> {
+    let server = Postgres::start_major(18)?;
+    let pair = Pair::between(
+        &server,
+        &server,
+        "CREATE DOMAIN d AS int CONSTRAINT \"must be\" NOT NULL CONSTRAINT pos CHECK (VALUE > 0) CONSTRAINT late CHECK (VALUE < 9);
+         ALTER DOMAIN d ADD CONSTRAINT unproven CHECK (VALUE <> 8) NOT VALID;
+         COMMENT ON CONSTRAINT pos ON DOMAIN d IS 'it''s; \\ pos'; COMMENT ON CONSTRAINT unproven ON DOMAIN d IS 'not yet'; COMMENT ON DOMAIN d IS 'all';
+         CREATE TYPE pair AS (x int, \"Y y\" text); COMMENT ON COLUMN pair.\"Y y\" IS 'why'; COMMENT ON TYPE pair IS 'two';
+         CREATE TABLE t (d d, p pair, n int); INSERT INTO t VALUES (1, (1, 'a'), 2);
+         CREATE STATISTICS st (ndistinct) ON d, n FROM t; ALTER STATISTICS st SET STATISTICS 55; COMMENT ON STATISTICS st IS 'it''s st'",
+    )?;
+    let line = "vb-export table t -o t.parquet && vb-import t.parquet && vb-import --table moved.u t.parquet";
+    pair.shell(line).env("VB_PG_DUMP", server.programs()?.join("pg_dump")).run()?.succeeded()?;
+    pair.same("SELECT * FROM t")?;
+    pair.same("SELECT conname, pg_get_constraintdef(oid), obj_description(oid) FROM pg_constraint WHERE contypid = 'd'::regtype")?;
+    pair.same(
+        "SELECT obj_description('d'::regtype), obj_description('pair'::regtype), col_description('pair'::regclass, 2)",
+    )?;
+    let statistics = |database, table: &str| {
+        Pair::rows(
+            database,
+            &format!(
+                "SELECT stxstattarget, obj_description(oid) FROM pg_statistic_ext WHERE stxrelid = '{table}'::regclass"
+            ),
+        )
+    };
+    for table in ["t", "moved.u"] {
+        assert_eq!(statistics(&pair.target, table)?, statistics(&pair.source, "t")?, "{table}");
+    }
+    Ok(())
+}
+
 /// Rows are worth more than a constraint: they are committed, and what is missing is named.
 #[test]
 fn a_foreign_key_to_a_missing_table_is_left_out_and_named() -> Result<()> {

@@ -160,3 +160,28 @@ fn every_value_of_every_type_comes_back_identical() -> Result<()> {
     ensure!(readme.contains(&told), "the README does not say {told:?}");
     Ok(())
 }
+
+/// DuckDB takes a decimal of more than 38 digits for a double, and reads it right only from 24 or 32 bytes.
+#[test]
+fn long_decimals_are_read_by_others_too() -> Result<()> {
+    let mut mirror = Mirror::new()?;
+    let digits = [39, 40, 50, 56, 57, 58, 70, 75, 76];
+    let columns: Vec<String> = digits.iter().map(|digits| format!("d{digits} numeric({digits},3)")).collect();
+    let values = |value: &str| format!("({})", vec![value; digits.len()].join(", "));
+    let long = "999999999999999999999999999999999999.999";
+    mirror.client.batch_execute(&format!(
+        "CREATE TABLE long ({}); INSERT INTO long VALUES {}, {}, {}, {}",
+        columns.join(", "),
+        values("1"),
+        values("-2.5"),
+        values(&format!("-{long}")),
+        values("NULL")
+    ))?;
+    mirror.there_and_back("long")?.succeeded()?;
+    assert_eq!(mirror.differences("long")?, 0);
+    let read = "python3 -c \"import duckdb
+for row in duckdb.sql('SELECT COLUMNS(*)::DOUBLE FROM \\'long.parquet\\'').fetchall(): print(set(row))\"";
+    let read = mirror.place.shell(read).run()?.succeeded()?;
+    ensure!(read.stdout_text().lines().eq(["{1.0}", "{-2.5}", "{-1e+36}", "{None}"]), "{read} {}", read.stdout_text());
+    Ok(())
+}

@@ -207,3 +207,32 @@ fn a_server_that_keeps_checksums_need_not_be_read() {
     assert_eq!((&seen["forms"], &seen["level"]), (&json!(["gzip", "JSON lines"]), &2.into()), "{seen}");
     line("vb-ls --assert 'level==2'").unwrap().succeeded().unwrap();
 }
+
+#[test]
+fn what_nothing_restores_does_not_end_the_run() {
+    let (place, database, id) = backed_up(10).unwrap();
+    // Of those that were checked in one second the newest comes first.
+    std::thread::sleep(Duration::from_millis(1100));
+    place
+        .shell("echo a,b >words.csv && vb-put words.csv && vb-put --set dump -- echo a")
+        .run()
+        .unwrap()
+        .succeeded()
+        .unwrap();
+    let line = |line: &str| place.shell(line).env("VB_SCRATCH_DATABASE_URL", database.url());
+    let run = line("vb-verify --all --level 3").run().unwrap().succeeded().unwrap();
+    let done = run.event("vb-verify", "done").unwrap();
+    assert_eq!((&done["count"], &done["below"]), (&json!(3), &json!(2)), "{run}");
+    assert_eq!(level(&place, &id).unwrap().0, 3);
+    // Its turn does not come again before all others had theirs.
+    std::thread::sleep(Duration::from_millis(1100));
+    let run = line("vb-verify --budget 0s --level 3").run().unwrap().succeeded().unwrap();
+    assert_ne!(run.event("vb-verify", "verification").unwrap()["set"], "verification", "{run}");
+    let run = line("vb-verify --budget 0s --level 3").run().unwrap().succeeded().unwrap();
+    assert_ne!(run.event("vb-verify", "verification").unwrap()["set"], "verification", "{run}");
+    let run = line("vb-verify --budget 0s --level 3").run().unwrap().succeeded().unwrap();
+    assert_eq!(run.event("vb-verify", "verification").unwrap()["set"], "verification", "{run}");
+    // Who names one wants to know.
+    let named = line("vb-verify $(vb-ls --ids --set dump) --level 3").run().unwrap().exited(2).unwrap();
+    assert!(named.stderr_text().contains("nothing here restores a backup without an extension"), "{named}");
+}

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
 
 impl Command for Arguments {
     const NAME: &'static str = "vb-compress";
+    const WRITES_DATA: bool = true;
 
     fn common(&self) -> &CommonArguments {
         &self.common

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
 
 impl Command for Arguments {
     const NAME: &'static str = "vb-export";
+    const WRITES_DATA: bool = true;
 
     fn common(&self) -> &CommonArguments {
         &self.common
@@ -114,6 +115,7 @@ fn dry_run(session: &Session, request: &Request, parameters: &Parameters) -> any
     tell(session, plan);
     let fields = json!({
         "dry_run": true,
+        "server": parameters.describe(),
         "source": plan.label.source.source_type,
         "table": plan.label.source.name,
         "kind": plan.label.kind,

@@ -47,7 +47,8 @@ impl Holding {
         for table in self.tables(session.environment()) {
             hold_table(&mut client, &table)?;
         }
-        let token = Token { name: taken.token, until: watermark::of_export(&taken.moment, overlap) };
+        let prepared = taken.moment.oldest_prepared.is_some();
+        let token = Token { name: taken.token, until: watermark::of_export(&taken.moment, overlap, None), prepared };
         match self.command.split_first() {
             Some((program, arguments)) => self.run(&mut client, &token, Command::new(program).args(arguments))?,
             None => wait(&mut client, &token, limit.to_std().unwrap_or_default())?,

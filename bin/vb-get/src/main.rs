@@ -68,6 +68,7 @@ struct Get {
 
 impl Command for Get {
     const NAME: &'static str = "vb-get";
+    const WRITES_DATA: bool = true;
 
     fn common(&self) -> &CommonArguments {
         &self.common

@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: Option<u16>,
 
-    /// Keep the table's own triggers quiet
+    /// Keep the triggers of the table and of its parts quiet
     #[arg(long)]
     disable_triggers: bool,
 

@@ -1,11 +1,13 @@
 //! Which backups are verified, and in which order: pure, so that a run that was cut short goes on where it stopped.
 
 use std::collections::{HashMap, HashSet};
+use vb_core::fact::Level;
 use vb_core::{Error, Result};
-use vb_repository::Entry;
 use vb_repository::catalogue::sort_by_need;
+use vb_repository::{Entry, Row};
 
 use crate::arguments::Arguments;
+use crate::restore::Way;
 
 /// The chosen ones in the order of their turn.
 ///
@@ -26,7 +28,7 @@ pub(crate) fn choose<'all>(arguments: &Arguments, entries: &'all [Entry], place:
         chosen.extend(entries.iter().rev().filter(|entry| seen.insert(&*entry.row.set)));
     } else {
         chosen.extend(entries);
-        sort_by_need(&mut chosen, arguments.level);
+        sort_by_need(&mut chosen, |entry| arguments.level.min(highest(&entry.row)));
         chosen.truncate(arguments.sample_of(entries.len()));
     }
     if chosen.is_empty() {
@@ -37,6 +39,15 @@ pub(crate) fn choose<'all>(arguments: &Arguments, entries: &'all [Entry], place:
         chosen = with_bases(&chosen, &by_id);
     }
     Ok(chosen)
+}
+
+/// How far it can be verified: what nothing here restores, until it is decoded.
+pub(crate) fn highest(row: &Row) -> Level {
+    let ending = row.objects.first().map_or("", |object| &*object.ending);
+    match Way::of(ending.trim_start_matches('.'), &row.source.source_type) {
+        Some(_) => Level::Identical,
+        None => Level::Decoded,
+    }
 }
 
 /// Each behind what it stands on, and nothing twice.

@@ -111,6 +111,8 @@ struct Run<'run> {
 #[derive(Debug, Default)]
 struct Counts {
     verified: usize,
+    /// How many of them did not reach the level that was asked for.
+    below: usize,
     /// Manifests that are no manifests any more.
     unreadable: usize,
     size_bytes: u64,
@@ -126,9 +128,11 @@ impl<'run> Run<'run> {
     }
 
     fn say(&mut self, entry: &Entry) -> Result<()> {
-        let fields = json!({ "id": entry.row.id, "level": self.arguments.level, "size_bytes": entry.row.size_bytes(), "dry_run": true });
+        let level = self.asked_of(entry);
+        let fields =
+            json!({ "id": entry.row.id, "level": level, "size_bytes": entry.row.size_bytes(), "dry_run": true });
         self.counts.size_bytes += entry.row.size_bytes();
-        self.session.tell(format_args!("would verify {} up to level {}", entry.row.id, self.arguments.level.number()));
+        self.session.tell(format_args!("would verify {} up to level {}", entry.row.id, level.number()));
         self.session.event("verification", &fields)
     }
 
@@ -139,9 +143,10 @@ impl<'run> Run<'run> {
         let whole = chain::resolve(&manifests, id).map(|chain| chain.into_iter().cloned().collect::<Vec<_>>());
         let own: Vec<Manifest> = manifests.first().cloned().into_iter().collect();
         // Without its bases an incremental restores nothing, however well its own rows go in.
+        let asked = self.asked_of(entry);
         let (links, wanted) = match &whole {
-            Ok(whole) if self.arguments.level >= Level::Restored => (whole, self.arguments.level),
-            _ => (&own, self.arguments.level.min(Level::Decoded)),
+            Ok(whole) if asked >= Level::Restored => (whole, asked),
+            _ => (&own, asked.min(Level::Decoded)),
         };
         let started = std::time::Instant::now();
         let progress = self.session.progress("verified");
@@ -164,6 +169,12 @@ impl<'run> Run<'run> {
             self.session.warn(&format!("{id} cannot be restored: {hole}"));
         }
         Ok(())
+    }
+
+    /// The level that is asked for, or what its form allows; of one that is named, no less than what is asked for.
+    fn asked_of(&self, entry: &Entry) -> Level {
+        let is_named = self.arguments.ids.iter().any(|id| **id == *entry.row.id);
+        if is_named { self.arguments.level } else { self.arguments.level.min(chosen::highest(&entry.row)) }
     }
 
     /// The manifests of a backup and of what it stands on, itself first, as the store has them now.
@@ -196,6 +207,7 @@ impl<'run> Run<'run> {
         self.note(own, Fact::Verified(found.level, self.session.now()), &fields)?;
         self.reached.insert(&entry.row.id, found.level);
         self.counts.verified += 1;
+        self.counts.below += usize::from(found.level < self.arguments.level);
         self.counts.size_bytes += entry.row.size_bytes();
         self.session.tell(format_args!("{} is good up to level {}", entry.row.id, found.level.number()));
         self.session.event("verification", &fields)
@@ -236,7 +248,7 @@ impl<'run> Run<'run> {
     }
 
     fn conclude(self, chosen: usize) -> Result<Done> {
-        let Counts { verified, unreadable, size_bytes, .. } = self.counts;
+        let Counts { verified, below, unreadable, size_bytes, .. } = self.counts;
         let place = self.store.describe();
         if !self.damaged.is_empty() {
             let (count, ids) = (self.damaged.len(), self.damaged.join(", "));
@@ -250,13 +262,18 @@ impl<'run> Run<'run> {
         }
         let dry_run = self.arguments.common.dry_run;
         let left = chosen.saturating_sub(verified);
-        let mut fields = json!({ "store": place, "count": verified, "left": left, "level": self.arguments.level, "size_bytes": size_bytes });
+        let mut fields = json!({ "store": place, "count": verified, "left": left, "level": self.arguments.level, "below": below, "size_bytes": size_bytes });
         if dry_run {
             fields["dry_run"] = true.into();
             return self.session.done(&fields, format!("would verify {chosen} backups, {}", words::bytes(size_bytes)));
         }
+        let lower = if below > 0 {
+            format!(" ({below} of them below level {})", self.arguments.level.number())
+        } else {
+            String::new()
+        };
         let rest = if left > 0 { format!(", {left} left for the next run") } else { String::new() };
-        self.session.done(&fields, format!("{verified} backups are good, {}{rest}", words::bytes(size_bytes)))
+        self.session.done(&fields, format!("{verified} backups are good{lower}, {}{rest}", words::bytes(size_bytes)))
     }
 }
 

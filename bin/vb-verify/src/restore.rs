@@ -19,6 +19,29 @@ pub(crate) struct Restorer {
     session: Session,
 }
 
+/// How a backup of some form is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// As tables, into a database.
+    Tables,
+    /// As a whole database, whose roles are the source's own and may not be here.
+    Database,
+    /// As files, into a folder.
+    Files,
+}
+
+impl Way {
+    /// That of a backup whose first object ends so; none if nothing here restores it.
+    pub(crate) fn of(extension: &str, source_type: &str) -> Option<Self> {
+        match extension.trim_end_matches(".gz").trim_end_matches(".zst") {
+            "parquet" => Some(Self::Tables),
+            "tar" | "dump" if source_type == "database" => Some(Self::Database),
+            "tar" => Some(Self::Files),
+            _ => None,
+        }
+    }
+}
+
 /// A stage of the pipe.
 struct Stage {
     name: &'static str,
@@ -38,16 +61,11 @@ impl Restorer {
     /// `Integrity` if a stage finds damage; others if the restore could not be tried.
     pub(crate) fn restore(&self, chain: &[Manifest]) -> Result<Level> {
         let Some(last) = chain.last() else { return Ok(Level::Listed) };
-        let extension = extension(last);
-        let bare = extension.trim_end_matches(".gz").trim_end_matches(".zst");
-        match bare {
-            "parquet" => self.restore_database(last, &["--chain"], &[]),
-            // Roles are the source's own, and may not be here.
-            "tar" | "dump" if last.source.source_type == "database" => {
-                self.restore_database(last, &["--chain"], &["--no-owner"])
-            }
-            "tar" => chain.iter().try_for_each(|manifest| self.unpack(manifest)).map(|()| Level::Restored),
-            _ => Err(Error::usage(format!("restoring {}: nothing here restores {extension:?}", last.id))
+        match Way::of(&extension(last), &last.source.source_type) {
+            Some(Way::Tables) => self.restore_database(last, &["--chain"], &[]),
+            Some(Way::Database) => self.restore_database(last, &["--chain"], &["--no-owner"]),
+            Some(Way::Files) => chain.iter().try_for_each(|manifest| self.unpack(manifest)).map(|()| Level::Restored),
+            None => Err(Error::usage(format!("restoring {}: {}", last.id, unknown(&extension(last))))
                 .with_hint("Verify it up to level 2.")),
         }
     }
@@ -83,6 +101,13 @@ impl Restorer {
         }
         let output = start_last(&mut stages, name, last, source)?;
         finish(stages, output, &manifest.id)
+    }
+}
+
+fn unknown(extension: &str) -> String {
+    match extension {
+        "" => "nothing here restores a backup without an extension".to_owned(),
+        extension => format!("nothing here restores {extension:?}"),
     }
 }
 

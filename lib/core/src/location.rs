@@ -25,6 +25,10 @@ impl Location {
             let hint = "Write it as file:///folder, s3://bucket/prefix or sftp://user@host/folder.";
             return Err(Error::usage(format!("the store {url:?} is no URL")).with_hint(hint));
         };
+        if rest.contains("://") {
+            let hint = "Write --store once for each; in VB_STORE they stand with blanks between them.";
+            return Err(Error::usage("the store's URL names several stores").with_hint(hint));
+        }
         if scheme == "file" {
             return Self::folder(rest);
         }
@@ -144,7 +148,15 @@ mod tests {
 
     #[test]
     fn what_is_no_store_is_refused() {
-        for url in ["backups", "file://", "file://backups", "s3://", "s3:///x", "sftp://user:secret@host/x"] {
+        for url in [
+            "backups",
+            "file://",
+            "file://backups",
+            "s3://",
+            "s3:///x",
+            "s3://a,sftp://u:secret@h/x",
+            "sftp://user:secret@host/x",
+        ] {
             let error = Location::parse(url).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Usage);
             assert!(!error.to_string().contains("secret"), "{error}");

@@ -84,12 +84,14 @@ pub struct Moment {
 ///
 /// `now()`, which fills time columns, is the start of a transaction. One that the snapshot does not see either was listed,
 /// or began after the clock was read: so no row that it will write is older than the result. Where we cannot know when
-/// a transaction began, `overlap` is what we step back instead.
+/// a transaction began, `overlap` is what we step back instead. A prepared one cannot have begun before the `last` export's watermark:
+/// either that export saw it running, or it began later.
 #[must_use]
-pub fn of_export(moment: &Moment, overlap: TimeDelta) -> Instant {
+pub fn of_export(moment: &Moment, overlap: TimeDelta, last: Option<Instant>) -> Instant {
     let back = |at: Instant| at.checked_sub_signed(overlap).unwrap_or(at);
     let floor = if moment.hidden { back(moment.clock) } else { moment.clock };
-    [moment.oldest_running, moment.oldest_prepared.map(back)].into_iter().flatten().fold(floor, Instant::min)
+    let prepared = moment.oldest_prepared.map(|at| last.map_or(back(at), |last| last.min(back(at))));
+    [moment.oldest_running, prepared].into_iter().flatten().fold(floor, Instant::min)
 }
 
 #[cfg(test)]
@@ -139,7 +141,15 @@ mod tests {
             (prepared, "2026-11-21T10:30:00Z"),
             (hidden, "2026-11-21T11:00:00Z"),
         ] {
-            assert_eq!(of_export(&moment, TimeDelta::hours(1)), at(expected), "{moment:?}");
+            assert_eq!(of_export(&moment, TimeDelta::hours(1), None), at(expected), "{moment:?}");
+        }
+        for (moment, last, expected) in [
+            (running, "2026-11-21T10:00:00Z", "2026-11-21T11:59:00Z"),
+            (prepared, "2026-11-21T10:00:00Z", "2026-11-21T10:00:00Z"),
+            (prepared, "2026-11-21T11:00:00Z", "2026-11-21T10:30:00Z"),
+        ] {
+            let watermark = of_export(&moment, TimeDelta::hours(1), Some(at(last)));
+            assert_eq!(watermark, at(expected), "{moment:?} after {last}");
         }
     }
 }

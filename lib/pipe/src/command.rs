@@ -2,7 +2,7 @@
 
 use crate::arguments::CommonArguments;
 use crate::cleanup;
-use crate::session::{Done, Session};
+use crate::session::{self, Done, Session};
 use crate::{dotenv, signals, speech};
 use clap::error::ErrorKind as ClapError;
 use std::process::ExitCode;
@@ -29,6 +29,9 @@ pub trait Command: clap::Parser {
 
     /// Whether a reader of the output that goes away early is no failure: true for listings only.
     const READER_MAY_LEAVE: bool = false;
+
+    /// Whether it can write data to standard output: then the next stage hears why it wrote none.
+    const WRITES_DATA: bool = false;
 
     /// The arguments that every command has.
     fn common(&self) -> &CommonArguments;
@@ -58,6 +61,9 @@ pub fn main<C: Command>() -> ExitCode {
     };
     if let Err(error) = signals::watch(session.clone()) {
         return fail_early::<C>(&error);
+    }
+    if C::WRITES_DATA && command.common().dry_run {
+        session.refuse(&Error::usage("it is a dry run, which writes no data"));
     }
     let result = command.run(&session);
     // A signal that came first ends the process, whatever its undoing made of the run; one that comes now is too late.
@@ -115,6 +121,9 @@ fn refuse<C: Command>(refusal: &clap::Error) -> ExitCode {
 
 fn fail_early<C: Command>(error: &Error) -> ExitCode {
     speech::error(C::NAME, error);
+    if C::WRITES_DATA {
+        let _nothing_came_all_the_same = session::refuse(C::NAME, &dotenv::environment().unwrap_or_default(), error);
+    }
     ExitCode::from(error.kind().exit_code())
 }
 

@@ -3,9 +3,11 @@
 use crate::arguments::{CommonArguments, ProgressChoice};
 use crate::progress::Progress;
 use crate::record::{Announcement, PipeId};
+use crate::run_folder;
 use crate::speech;
 use crate::status::StatusLines;
 use serde_json::{Map, Value};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use vb_core::environment::Environment;
 use vb_core::time::{self, Instant};
@@ -26,6 +28,8 @@ struct Shared {
     feeds_a_pipe: bool,
     verbose: bool,
     announcement: Mutex<Option<Announcement>>,
+    /// Whether the next stage has heard of us.
+    announced: AtomicBool,
     ended: Mutex<bool>,
 }
 
@@ -78,6 +82,7 @@ impl Session {
             feeds_a_pipe: stdout_carries_data && PipeId::of(std::io::stdout()).is_some(),
             verbose: common.verbose,
             announcement: Mutex::new(None),
+            announced: AtomicBool::new(false),
             ended: Mutex::new(false),
         })))
     }
@@ -171,6 +176,7 @@ impl Session {
 
     /// Keeps the announcement of this process's output, so that a failure or a signal can mark it as failed.
     pub(crate) fn announce(&self, announcement: Announcement) {
+        self.0.announced.store(true, Ordering::Relaxed);
         *self.announcement() = Some(announcement);
     }
 
@@ -219,6 +225,8 @@ impl Session {
         let line = self.failed_line(error);
         if let Some(announcement) = self.take_announcement() {
             announcement.fail(&line, quietly);
+        } else if self.0.feeds_a_pipe && !quietly && !self.0.announced.load(Ordering::Relaxed) {
+            self.refuse(error);
         }
         if !quietly {
             speech::error(self.0.command, error);
@@ -226,6 +234,11 @@ impl Session {
         if !quietly || self.0.status.is_file() {
             let _best_effort = self.0.status.write(&line);
         }
+    }
+
+    /// Tells the next stage that it gets nothing from us, and why.
+    pub(crate) fn refuse(&self, error: &Error) {
+        let _nothing_came_all_the_same = refuse(self.0.command, &self.0.environment, error);
     }
 
     fn failed_line(&self, error: &Error) -> Map<String, Value> {
@@ -258,6 +271,16 @@ impl Session {
     fn ended(&self) -> std::sync::MutexGuard<'_, bool> {
         self.0.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells the next stage that it gets nothing from this command, and why.
+///
+/// # Errors
+/// If the record cannot be written; then nothing came, and nothing proves it.
+pub(crate) fn refuse(command: &str, environment: &Environment, error: &Error) -> Result<()> {
+    let Some(pipe) = PipeId::of(std::io::stdout()) else { return Ok(()) };
+    Announcement::open(&run_folder::open(environment)?, pipe, command)?.fail(&error_fields(error), false);
+    Ok(())
 }
 
 fn error_fields(error: &Error) -> Map<String, Value> {

@@ -1,8 +1,10 @@
 //! What the server knows about a table or a query: its columns, types, key and enums.
 
 use crate::connection::from_postgres;
+use crate::made_of::made_of;
 use crate::relation::{self, RelationKind};
 use crate::resolve::Resolver;
+use crate::same;
 use crate::schema::{Column, TableDescription};
 use crate::sql::identifier;
 use postgres::types::{Kind, Type};
@@ -27,6 +29,10 @@ pub struct Table {
     pub has_row_security: bool,
     /// Whether a trigger may change a row that is updated.
     pub has_update_trigger: bool,
+    /// Whether rows come from another server, by a logical subscription to it, to a part or to what it is part of.
+    pub is_subscribed: bool,
+    /// See [`crate::same::loose_key`].
+    pub loose_key: Option<String>,
 }
 
 /// Which server this is.
@@ -67,7 +73,10 @@ pub fn table(client: &mut impl GenericClient, name: &str, only: bool) -> Result<
     let oid = find(client, name)?;
     let query = "SELECT n.nspname::text, c.relname::text, c.relkind::text, pg_catalog.row_security_active(c.oid), \
                  EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid), \
-                 EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 19 = 19 AND t.tgenabled <> 'D') \
+                 EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 19 = 19 AND t.tgenabled <> 'D'), \
+                 EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid = c.oid \
+                   OR s.srrelid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid)) \
+                   OR s.srrelid IN (SELECT relid FROM pg_catalog.pg_partition_ancestors(c.oid))) \
                  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
     let row = ask_one(client, query, oid)?;
     let (schema, table, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
@@ -95,6 +104,8 @@ pub fn table(client: &mut impl GenericClient, name: &str, only: bool) -> Result<
         only,
         has_row_security: row.get(3),
         has_update_trigger: row.get(5),
+        is_subscribed: row.get(6),
+        loose_key: same::loose_key(client, oid)?,
     })
 }
 
@@ -120,20 +131,23 @@ pub fn find(client: &mut impl GenericClient, name: &str) -> Result<u32> {
 pub fn columns(client: &mut impl GenericClient, oid: u32) -> Result<Vec<Column>> {
     let query = "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, \
                  NULLIF(a.attidentity::text, ''), \
-                 CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END \
+                 CASE WHEN a.attgenerated <> '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, a.atttypid, a.atttypmod \
                  FROM pg_catalog.pg_attribute a \
                  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
                  WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
     let rows = client.query(query, &[&oid]).map_err(|cause| from_postgres("reading the columns", cause))?;
-    let column = |row: &Row| Column {
-        name: row.get(0),
-        type_name: row.get(1),
-        not_null: row.get(2),
-        identity: row.get(3),
-        generated: row.get(4),
-        ..Column::default()
+    let column = |row: &Row| -> Result<Column> {
+        Ok(Column {
+            name: row.get(0),
+            type_name: row.get(1),
+            made_of: made_of(client, row.get(5), row.get(6))?,
+            not_null: row.get(2),
+            identity: row.get(3),
+            generated: row.get(4),
+            ..Column::default()
+        })
     };
-    Ok(rows.iter().map(column).collect())
+    rows.iter().map(column).collect()
 }
 
 fn primary_key(client: &mut impl GenericClient, oid: u32) -> Result<Vec<String>> {
@@ -156,7 +170,9 @@ pub fn query_columns(client: &mut impl GenericClient, query: &str, name: &str) -
         let type_name = type_name(client, column.type_(), column.type_modifier())?;
         note_enum(client, column.type_(), &mut description.enums)?;
         let column_type = Resolver::new(client).column_type(column.type_().oid(), column.type_modifier())?;
-        let plain = Column { name: column.name().to_owned(), type_name, ..Column::default() }.stored_as(column_type);
+        let made_of = made_of(client, column.type_().oid(), column.type_modifier())?;
+        let plain = Column { name: column.name().to_owned(), type_name, made_of, ..Column::default() };
+        let plain = plain.stored_as(column_type);
         description.columns.push(plain);
     }
     Ok(description)

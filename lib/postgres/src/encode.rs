@@ -4,6 +4,7 @@
 //! written one after the other. What the target would round or cut is refused here, because the server would not say so.
 
 use crate::aside::Aside;
+use crate::longest::first_longer;
 use crate::types::ColumnType;
 use arrow_array::{Array, ArrayRef, new_empty_array};
 use arrow_buffer::NullBuffer;
@@ -67,6 +68,8 @@ pub struct CopyEncoder {
     columns: Vec<(String, ColumnType)>,
     /// By column and row of the file: values that their arrays do not hold.
     asides: BTreeMap<(usize, u64), Vec<u8>>,
+    /// By column: how many characters a text may have.
+    longest: BTreeMap<usize, usize>,
 }
 
 /// A column some of whose values stand elsewhere.
@@ -88,7 +91,13 @@ impl CopyEncoder {
     /// An encoder of rows that are made of these columns; `table` names them in errors.
     #[must_use]
     pub fn new(table: String, columns: Vec<(String, ColumnType)>) -> Self {
-        Self { table, columns, asides: BTreeMap::new() }
+        Self { table, columns, asides: BTreeMap::new(), longest: BTreeMap::new() }
+    }
+
+    /// The same, for columns whose texts may have so many characters, by place: those of a file that does not promise it.
+    #[must_use]
+    pub fn with_longest(self, longest: BTreeMap<usize, usize>) -> Self {
+        Self { longest, ..self }
     }
 
     /// The same, with values that the file keeps aside.
@@ -119,6 +128,7 @@ impl CopyEncoder {
         out: &mut Vec<u8>,
         full: &mut dyn FnMut(&mut Vec<u8>) -> Result<()>,
     ) -> Result<u64> {
+        self.check_lengths(arrays, rows_before)?;
         let encoders = self.encoders(arrays, rows_before)?;
         let count = i16::try_from(encoders.len()).map_err(|_| Error::failure("restoring: too many columns"))?;
         let mut written = 0;
@@ -133,6 +143,17 @@ impl CopyEncoder {
             }
         }
         Ok(written)
+    }
+
+    fn check_lengths(&self, arrays: &[ArrayRef], rows_before: u64) -> Result<()> {
+        for (column, most) in &self.longest {
+            let (Some((name, _)), Some(array)) = (self.columns.get(*column), arrays.get(*column)) else { continue };
+            if let Some(row) = first_longer(array, *most) {
+                let why = format!("has more than the {most} characters of its column, even if those beyond are spaces");
+                return Err(self.refusal(name, rows_before + row as u64 + 1, &why));
+            }
+        }
+        Ok(())
     }
 
     fn encoders<'batch>(

@@ -45,10 +45,12 @@ pub fn is_held(client: &mut impl GenericClient, oid: u32, snapshot: &str) -> Res
     Ok(row.map_err(|cause| from_postgres("looking for the snapshot's lock", cause))?.get(0))
 }
 
-/// Partitions of partitions too. From 14 on a range of pages is read without the rest (`Tid Range Scan`).
+/// Partitions of partitions too, but none that is being detached (`DETACH PARTITION … CONCURRENTLY`, from 14 on), whose rows are the table's
+/// no longer. From 14 on a range of pages is read without the rest (`Tid Range Scan`).
 const TREE: &str = "\
     WITH RECURSIVE tree AS (SELECT $1::oid AS oid \
-     UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid WHERE NOT $2) \
+     UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN tree ON i.inhparent = tree.oid \
+       WHERE NOT $2 AND to_jsonb(i) ->> 'inhdetachpending' IS DISTINCT FROM 'true') \
     SELECT n.nspname::text, c.relname::text, \
      (COALESCE(pg_catalog.pg_relation_size(c.oid), 0) / current_setting('block_size')::int)::int8, \
      COALESCE(a.amname = 'heap', false) AND current_setting('server_version_num')::int >= 140000, \

@@ -169,39 +169,49 @@ pub fn own_names(client: &mut impl GenericClient, oids: &[u32]) -> Result<Vec<Na
     Ok(rows.iter().map(|row| Name { schema: row.get(0), name: row.get(1) }).collect())
 }
 
-/// The statements that make the extended statistics of these relations; `pg_dump` of a table leaves them out in some versions.
+/// The statements that make the extended statistics of these relations, and what is said of them; `pg_dump` of a table leaves them out
+/// in some versions.
 ///
 /// # Errors
 /// If the server does not answer.
 pub fn statistics(client: &mut impl GenericClient, oids: &[u32]) -> Result<Vec<String>> {
-    let query = "SELECT pg_catalog.pg_get_statisticsobjdef(oid) FROM pg_catalog.pg_statistic_ext WHERE stxrelid = ANY ($1) ORDER BY stxname";
+    let query = "SELECT pg_catalog.pg_get_statisticsobjdef(s.oid), \
+                   CASE WHEN s.stxstattarget >= 0 THEN format('ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, s.stxname, s.stxstattarget) END, \
+                   format('COMMENT ON STATISTICS %I.%I IS ', n.nspname, s.stxname) || quote_literal(obj_description(s.oid, 'pg_statistic_ext')) \
+                 FROM pg_catalog.pg_statistic_ext s JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace \
+                 WHERE stxrelid = ANY ($1) ORDER BY stxname";
     let rows = client.query(query, &[&oids]).map_err(|cause| from_postgres(STEP, cause))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    Ok(rows.iter().flat_map(|row| (0..3).filter_map(|column| row.get::<_, Option<String>>(column))).collect())
 }
 
-/// Where the sequences stand that these relations own or take values from. Those that we may not read are left out.
+/// Where the sequences stand that these relations own or take values from, and the names of those that we may not read.
 ///
 /// # Errors
 /// If the server does not answer.
-pub fn sequences(client: &mut impl GenericClient, oids: &[u32]) -> Result<Vec<Sequence>> {
+pub fn sequences(client: &mut impl GenericClient, oids: &[u32]) -> Result<(Vec<Sequence>, Vec<Name>)> {
     let query = "SELECT DISTINCT ON (1, 2) n.nspname::text, s.relname::text, \
                    (SELECT a.attname::text FROM pg_catalog.pg_depend o JOIN pg_catalog.pg_attribute a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid \
                       WHERE o.classid = 'pg_catalog.pg_class'::regclass AND o.objid = s.oid AND o.refclassid = 'pg_catalog.pg_class'::regclass \
-                        AND o.refobjid = ($1::oid[])[1] AND o.deptype IN ('a', 'i') LIMIT 1) \
+                        AND o.refobjid = ($1::oid[])[1] AND o.deptype IN ('a', 'i') LIMIT 1), \
+                   pg_catalog.has_sequence_privilege(s.oid, 'SELECT') \
                  FROM pg_catalog.pg_class s JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace \
-                 WHERE CASE WHEN s.relkind = 'S' THEN pg_catalog.has_sequence_privilege(s.oid, 'SELECT') ELSE false END AND ( \
+                 WHERE s.relkind = 'S' AND ( \
                    EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.oid \
                      AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY ($1) AND d.deptype IN ('a', 'i')) \
                    OR EXISTS (SELECT FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid \
                      WHERE f.adrelid = ANY ($1) AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = s.oid))";
     let rows = client.query(query, &[&oids]).map_err(|cause| from_postgres(STEP, cause))?;
-    let mut sequences = Vec::new();
+    let (mut sequences, mut hidden) = (Vec::new(), Vec::new());
     for row in rows {
         let name = Name { schema: row.get(0), name: row.get(1) };
+        if !row.get::<_, bool>(3) {
+            hidden.push(name);
+            continue;
+        }
         let value =
             format!("SELECT last_value, is_called FROM {}.{}", identifier(&name.schema), identifier(&name.name));
         let value = client.query_one(&value, &[]).map_err(|cause| from_postgres("reading a sequence", cause))?;
         sequences.push(Sequence { name, column: row.get(2), last_value: value.get(0), is_called: value.get(1) });
     }
-    Ok(sequences)
+    Ok((sequences, hidden))
 }

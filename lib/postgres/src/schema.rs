@@ -23,6 +23,9 @@ pub struct Column {
     /// Its type as `format_type` prints it, such as `numeric(9,5)` or `public.model_name`.
     #[serde(rename = "type")]
     pub type_name: String,
+    /// What the type is made of, where its name does not say it: a domain's own type, a composite's parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<String>,
     /// Whether it is declared NOT NULL.
     #[serde(default)]
     pub not_null: bool,

@@ -199,6 +199,20 @@ impl<'sql> Body<'sql> {
     }
 }
 
+/// Whether it is `ALTER … OWNER TO role`, as `pg_dump` writes it. The same words in a string or a name do not count.
+#[must_use]
+pub fn gives_an_owner(statement: &str) -> bool {
+    let tokens = tokens(statement);
+    let said: Vec<&Token<'_>> =
+        tokens.iter().filter(|token| !matches!(token.kind, Kind::Blank | Kind::Comment)).collect();
+    match said.as_slice() {
+        [first, .., owner, to, role] => {
+            first.is("alter") && owner.is("owner") && to.is("to") && matches!(role.kind, Kind::Word | Kind::Quoted)
+        }
+        _ => false,
+    }
+}
+
 fn sets_the_session(statement: &str) -> bool {
     statement.starts_with("SET ") || statement.starts_with("SELECT pg_catalog.set_config(")
 }
@@ -250,6 +264,28 @@ mod tests {
             assert_eq!(tokens(sql).iter().map(|token| token.text).collect::<String>(), sql);
         }
         assert_eq!(statements("SELECT /* ; /* ; */ ; */ 1;"), ["SELECT  1"]);
+    }
+
+    #[test]
+    fn an_owner_is_given_by_the_last_words() {
+        for statement in [
+            "ALTER TABLE public.a OWNER TO bob",
+            "ALTER FUNCTION \"a\nb\".f(a integer DEFAULT 1) OWNER TO \"it's bob\"",
+            "ALTER OPERATOR public.+ (integer, NONE) OWNER TO bob",
+            "ALTER LARGE OBJECT 4711 OWNER TO bob",
+        ] {
+            assert!(gives_an_owner(statement), "{statement}");
+        }
+        for statement in [
+            "ALTER TABLE ONLY public.p ATTACH PARTITION public.q FOR VALUES IN ('change OWNER TO bob')",
+            "ALTER TABLE public.a ALTER COLUMN b SET DEFAULT 'x OWNER TO y'::text",
+            "ALTER TABLE public.a ADD CONSTRAINT c CHECK (b <> ' OWNER TO ') NOT VALID",
+            "ALTER TABLE public.a\n    ADD CONSTRAINT \" OWNER TO x\" UNIQUE (b)",
+            "COMMENT ON TABLE a IS ' OWNER TO b'",
+            "ALTER TABLE a",
+        ] {
+            assert!(!gives_an_owner(statement), "{statement}");
+        }
     }
 
     #[test]

@@ -22,14 +22,18 @@ pub const SESSION_SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout 
      SET IntervalStyle = 'postgres'; SET xmloption = 'content'; SET array_nulls = on";
 
 /// A snapshot that another process holds, as `vb-export snapshot` prints it: its name and the watermark that goes with it,
-/// such as `00000003-0000001B-1@2026-11-21T03:15:00.123456Z`.
+/// such as `00000003-0000001B-1@2026-11-21T03:15:00.123456Z`, and `+prepared` behind it if a prepared transaction was open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// The server's name for the snapshot.
     pub name: String,
     /// The watermark of every export from it.
     pub until: Instant,
+    /// Whether a transaction was prepared then, of which nobody knows when it began.
+    pub prepared: bool,
 }
+
+const PREPARED: &str = "+prepared";
 
 impl Token {
     /// Reads a token.
@@ -40,8 +44,11 @@ impl Token {
         let is_name = |name: &str| {
             name.split('-').count() == 3 && name.split('-').all(|number| u32::from_str_radix(number, 16).is_ok())
         };
-        let parts = text.trim().split_once('@').filter(|(name, _)| is_name(name));
-        let token = parts.and_then(|(name, until)| Some(Self { name: name.to_owned(), until: until.parse().ok()? }));
+        let text = text.trim();
+        let (plain, prepared) = text.strip_suffix(PREPARED).map_or((text, false), |plain| (plain, true));
+        let parts = plain.split_once('@').filter(|(name, _)| is_name(name));
+        let token =
+            parts.and_then(|(name, until)| Some(Self { name: name.to_owned(), until: until.parse().ok()?, prepared }));
         token.ok_or_else(|| {
             Error::usage(format!("the snapshot {text:?} is none"))
                 .with_hint("Give the line that vb-export snapshot prints, with the time in it.")
@@ -51,7 +58,8 @@ impl Token {
 
 impl std::fmt::Display for Token {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}@{}", self.name, vb_core::time::exact(self.until))
+        let prepared = if self.prepared { PREPARED } else { "" };
+        write!(formatter, "{}@{}{prepared}", self.name, vb_core::time::exact(self.until))
     }
 }
 
@@ -60,6 +68,8 @@ impl std::fmt::Display for Token {
 pub struct Snapshot {
     /// The token with which other connections see the same moment.
     pub token: String,
+    /// The server's clock when we began.
+    pub clock: Instant,
     /// What still ran when it was taken.
     pub moment: Moment,
     /// The same, by transactions.
@@ -101,7 +111,7 @@ pub fn begin(client: &mut Client) -> Result<Snapshot> {
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(failed)?;
     let token = export(client)?;
     let moment = Moment { clock, oldest_running, oldest_prepared, hidden };
-    held(client, token, moment, timeline)
+    held(client, token, clock, moment, timeline)
 }
 
 /// Begins a transaction in a snapshot that another process holds. It stays when that process ends.
@@ -110,22 +120,24 @@ pub fn begin(client: &mut Client) -> Result<Snapshot> {
 /// `NotFound` if the snapshot has ended, or is another server's or database's.
 pub fn adopt(client: &mut Client, token: &Token) -> Result<Snapshot> {
     let timeline = timeline(client)?;
+    let clock = ask(client, CLOCK)?;
     client.batch_execute(&join(&token.name)).map_err(|cause| {
         let error = from_postgres("joining the snapshot", cause);
         let gone = error.to_string().contains("snapshot");
         let hint = "It must still be held, by a vb-export snapshot on the same server and database.";
         if gone { Error::not_found(error.to_string()).with_hint(hint) } else { error }
     })?;
-    let moment = Moment { clock: token.until, oldest_running: None, oldest_prepared: None, hidden: false };
+    let oldest_prepared = token.prepared.then_some(token.until);
+    let moment = Moment { clock: token.until, oldest_running: None, oldest_prepared, hidden: false };
     let own = export(client)?;
-    held(client, own, moment, timeline)
+    held(client, own, clock, moment, timeline)
 }
 
 /// With what tells a server that was put back, and a database that was made anew.
-fn held(client: &mut Client, token: String, moment: Moment, timeline: Option<u32>) -> Result<Snapshot> {
+fn held(client: &mut Client, token: String, clock: Instant, moment: Moment, timeline: Option<u32>) -> Result<Snapshot> {
     let started = client.query_one(STARTED, &[]).map_err(|cause| from_postgres(STEP, cause))?.get(0);
     let database_oid = contents::database_oid(client)?;
-    Ok(Snapshot { token, moment, xids: xids(client)?, timeline, started, database_oid })
+    Ok(Snapshot { token, clock, moment, xids: xids(client)?, timeline, started, database_oid })
 }
 
 const STARTED: &str = "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() \
@@ -219,8 +231,11 @@ mod tests {
 
     #[test]
     fn a_token_is_read_back() {
-        let text = "00000003-0000001B-1@2026-11-21T03:15:00.123456Z";
-        assert_eq!(Token::parse(&format!("{text}\n")).unwrap().to_string(), text);
+        for text in
+            ["00000003-0000001B-1@2026-11-21T03:15:00.123456Z", "00000003-0000001B-1@2026-11-21T03:15:00Z+prepared"]
+        {
+            assert_eq!(Token::parse(&format!("{text}\n")).unwrap().to_string(), text);
+        }
         for bad in
             ["", "00000003-0000001B-1", "x@2026-11-21T03:15:00Z", "3-1B-1@yesterday", "3-1B-1-1@2026-11-21T03:15:00Z"]
         {

@@ -252,10 +252,10 @@ fn finish(store: &dyn Store, set: Option<&str>, cache: &Cache, listing: Listing)
     Ok(catalogue)
 }
 
-/// Those to check first: never checked up to this level, then the longest ago; among equals the newest backup first.
-pub fn sort_by_need(entries: &mut [&Entry], level: Level) {
+/// Those to check first: never checked up to the level that they shall reach, then the longest ago; among equals the newest backup first.
+pub fn sort_by_need(entries: &mut [&Entry], level: impl Fn(&Entry) -> Level) {
     entries.sort_by(|left, right| {
-        let need = |entry: &Entry| entry.checked_at(level);
+        let need = |entry: &Entry| entry.checked_at(level(entry));
         need(left).cmp(&need(right)).then(right.row.created_at.cmp(&left.row.created_at))
     });
 }

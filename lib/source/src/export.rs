@@ -1,7 +1,7 @@
 //! Reads what was planned: one snapshot, one COPY or several side by side, one stream.
 
 use crate::holding::{Hashed, Holder, locked_snapshot};
-use crate::key_pass::{KeyPass, Moment};
+use crate::key_pass::{self, KeyPass, Moment};
 use crate::pg_dump::Run;
 use crate::plan::{self, Ground, Plan};
 use crate::request::{Format, Request, Selection, TablePart};
@@ -214,7 +214,10 @@ fn planned(
     }
     let moment = Moment { parameters, token: &ground.snapshot.token, row_security: request.row_security };
     let pass = KeyPass::new(client, part, table, &moment)?;
-    tombstones::plan(request, part, &mut ground, pass)
+    let warning = key_pass::about_chains(&pass.columns, table);
+    let (mut plan, tombstones) = tombstones::plan(request, part, &mut ground, pass)?;
+    plan.warnings.extend(warning);
+    Ok((plan, tombstones))
 }
 
 /// The schema that travels with the rows, where it does.

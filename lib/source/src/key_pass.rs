@@ -24,6 +24,21 @@ fn can_be_hashed(column: &Column, hashed: &HashedColumn) -> bool {
     }
 }
 
+/// What to know of a key that is hashed as text and kept as something else: a chain of the table cannot be restored as one.
+pub(crate) fn about_chains(columns: &[HashedColumn], table: &Table) -> Option<String> {
+    let is_kept_otherwise = |hashed: &&HashedColumn| {
+        let column = table.description.column(&hashed.name);
+        let column_type = column.and_then(|column| column.column_type.as_ref());
+        hashed.text && !matches!(column_type, None | Some(ColumnType::Printed(_) | ColumnType::Scalar(Scalar::Text)))
+    };
+    let column = columns.iter().find(is_kept_otherwise)?;
+    Some(format!(
+        "the key's column {} is of a type whose values cannot be compared with the list of deleted rows: restore a chain of {} backup by backup",
+        column.name,
+        table.description.full_name()
+    ))
+}
+
 /// What is needed for a pass.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyPass {

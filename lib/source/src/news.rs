@@ -30,8 +30,10 @@ impl<'table> By<'table> {
         let needs_time = part.until.is_some() || part.range.is_some();
         let has_xmin = why_no_xmin(table, extents).is_none();
         let marked = part.since.as_ref().and_then(|mark| Some(mark.as_ref().ok()?.position.as_ref()?.by.as_str()));
-        let marked =
-            marked.filter(|by| if *by == XMIN { has_xmin && !needs_time } else { time(description, by).is_some() });
+        let marked = marked.filter(|by| match *by {
+            XMIN => has_xmin && !needs_time,
+            name => time(description, name).is_some() && !(table.is_subscribed && has_xmin),
+        });
         match part.by.as_deref().or(marked) {
             Some(XMIN) if needs_time => Err(Error::usage("--until and --range go by time, of which xmin knows none")
                 .with_hint("Name a time column with --by COLUMN, or select rows with --where.")),
@@ -49,6 +51,8 @@ impl<'table> By<'table> {
                 })?;
                 Ok(Some(Self::Column(column)))
             }
+            // Rows that are received later than they were written bear their old times.
+            None if table.is_subscribed && has_xmin && !needs_time => Ok(Some(Self::Xmin)),
             None => match TIME_COLUMNS.into_iter().find_map(|name| time(description, name)) {
                 Some(column) => Ok(Some(Self::Column(column))),
                 None if needs_time => {

@@ -12,6 +12,7 @@ use vb_core::storage::Storage;
 use vb_core::time::Instant;
 use vb_core::{Result, naming, watermark};
 use vb_postgres::catalog::{Server, Table};
+use vb_postgres::database::shape::Shape;
 use vb_postgres::extent::Extent;
 use vb_postgres::relation::RelationKind;
 use vb_postgres::schema::TableDescription;
@@ -64,8 +65,8 @@ pub struct Ground<'export> {
     pub server: &'export Server,
     /// The moment.
     pub snapshot: &'export Snapshot,
-    /// The digest of its shape; empty where it does not matter.
-    pub shape: String,
+    /// What its rows' meaning hangs on; empty where it does not matter.
+    pub shape: Shape,
     /// Why the export must be full, where deleted rows are looked for and cannot be found otherwise.
     pub keys: std::result::Result<(), String>,
 }
@@ -74,7 +75,7 @@ impl<'export> Ground<'export> {
     /// A table of which it is not yet known where its rows lie.
     #[must_use]
     pub fn of(table: &'export Table, server: &'export Server, snapshot: &'export Snapshot) -> Self {
-        Self { table, extents: &[], server, snapshot, shape: String::new(), keys: Ok(()) }
+        Self { table, extents: &[], server, snapshot, shape: Shape::default(), keys: Ok(()) }
     }
 }
 
@@ -87,7 +88,7 @@ pub fn of_table(request: &Request, part: &TablePart, ground: &Ground<'_>) -> Res
     let Ground { table, extents, snapshot, .. } = ground;
     let description = &table.description;
     let by = By::choose(part, table, extents)?;
-    let watermark = watermark::of_export(&snapshot.moment, part.overlap);
+    let watermark = watermark::of_export(&snapshot.moment, part.overlap, last(part));
     // A part of the table is no ground for an incremental to stand on.
     let is_typed = matches!(since, Some(Ok(mark)) if mark.id.is_none());
     let is_shown = request.row_security && table.has_row_security;
@@ -133,6 +134,11 @@ pub fn of_table(request: &Request, part: &TablePart, ground: &Ground<'_>) -> Res
     Ok(Plan { pieces, select, state, label, description: description.clone(), by, exported, reason, warnings })
 }
 
+/// The watermark of the last export, if that is known.
+fn last(part: &TablePart) -> Option<Instant> {
+    part.since.as_ref().and_then(|mark| mark.as_ref().ok()).map(|mark| mark.until)
+}
+
 /// Where the export leaves off.
 fn position(by: By<'_>, ground: &Ground<'_>) -> Position {
     Position {
@@ -142,7 +148,7 @@ fn position(by: By<'_>, ground: &Ground<'_>) -> Position {
         timeline: ground.snapshot.timeline,
         started: ground.snapshot.started,
         database_oid: Some(ground.snapshot.database_oid),
-        shape: Some(ground.shape.clone()),
+        shape: Some(ground.shape.digest.clone()),
         storage: Storage::of(ground.extents.iter().map(|extent| (extent.oid, extent.filenode))),
         keys_sha256: None,
     }
@@ -164,7 +170,7 @@ fn continuation(
     }
     // Times and transactions that somebody gives by hand are taken as they are.
     if mark.id.is_some() {
-        can_be_a_link(mark, by, ground)?;
+        can_be_a_link(mark, by, ground, deletes)?;
     }
     let present = Present {
         source: &label.source,
@@ -178,10 +184,14 @@ fn continuation(
 }
 
 /// Whether an increment could be merged into the backup of that mark.
-fn can_be_a_link(mark: &Mark, by: By<'_>, ground: &Ground<'_>) -> std::result::Result<(), String> {
-    if by != By::Xmin && ground.snapshot.moment.clock < mark.until {
+fn can_be_a_link(mark: &Mark, by: By<'_>, ground: &Ground<'_>, deletes: bool) -> std::result::Result<(), String> {
+    if by != By::Xmin && ground.snapshot.clock < mark.until {
         return Err("the server's clock stands before the last export's end".to_owned());
     }
+    if ground.table.is_subscribed && by != By::Xmin {
+        return Err("a subscription writes to it, whose rows come later than their times".to_owned());
+    }
+    ground.shape.lasts()?;
     // The same key may stand in the parent and in a child.
     if ground.table.kind == RelationKind::Table && !ground.table.is_plain {
         return Err("other tables inherit from it, whose keys may be its own".to_owned());
@@ -189,6 +199,10 @@ fn can_be_a_link(mark: &Mark, by: By<'_>, ground: &Ground<'_>) -> std::result::R
     // What overlaps is merged by the primary key, and a chain that nobody can restore is none.
     if ground.table.description.primary_key.is_empty() {
         return Err("the table has no primary key by which an increment could be merged".to_owned());
+    }
+    // The old value would stand beside the new one.
+    if let Some(column) = ground.table.loose_key.as_deref().filter(|_| !deletes) {
+        return Err(format!("values of {column} in its key may be equal and not the same: use --deletes"));
     }
     Ok(())
 }
@@ -245,6 +259,17 @@ fn warnings(
             "rows are new by created_at: updates are not seen; use --by xmin, or add updated_at with a trigger that keeps it"
                 .to_owned(),
         );
+    }
+    if continues && snapshot.moment.oldest_prepared.is_some() && by.is_some_and(|by| by != By::Xmin) {
+        let message = match last(part) {
+            Some(_) => {
+                "a prepared transaction is open, whose start nobody knows: the watermark stays where it was; use --by xmin if there is always one"
+            }
+            None => {
+                "a prepared transaction is open: it is taken to have begun no longer than --overlap before it was prepared"
+            }
+        };
+        warnings.push(message.to_owned());
     }
     if continues && snapshot.moment.hidden && by != Some(By::Xmin) {
         warnings.push("running transactions of other roles are hidden (grant pg_read_all_stats): the next export will overlap by --overlap".to_owned());

@@ -73,11 +73,12 @@ pub(crate) fn prepare(
     let oids: Vec<u32> = tree.iter().map(|(oid, ..)| *oid).collect();
     let with_ancestors: Vec<u32> = oids.iter().chain(ancestors.iter().map(|(oid, ..)| oid)).copied().collect();
     let needs = dependencies::of(client, &with_ancestors)?;
+    let (sequences, hidden) = relation::sequences(client, &oids)?;
     let schema = StoredSchema {
         format: FORMAT,
         objects: needs.objects,
         relations: relation::own_names(client, &oids)?,
-        sequences: relation::sequences(client, &oids)?,
+        sequences,
         after: relation::statistics(client, &oids)?,
         partitioned: table.kind == RelationKind::Partitioned,
         children: if table.only { Vec::new() } else { relation::children(client, table.oid)? },
@@ -95,6 +96,12 @@ pub(crate) fn prepare(
             format!("the schema of {} needs {what}, which does not travel with it", table.description.full_name())
         })
         .collect();
+    warnings.extend(hidden.iter().map(|sequence| {
+        format!(
+            "the sequence {}.{} may not be read, so where it stands does not travel with the table: grant SELECT on it",
+            sequence.schema, sequence.name
+        )
+    }));
     warnings.extend(about_children(table, &schema));
     let name = Name { schema: table.description.schema.clone(), name: table.description.table.clone() };
     if let Some((_, part, _)) = tree.iter().find(|(.., is_foreign)| *is_foreign) {

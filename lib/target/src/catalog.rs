@@ -2,12 +2,14 @@
 
 use crate::definition::full_name;
 use crate::presence::{self, Present};
+use crate::surroundings::{self, Surroundings};
 use postgres::types::ToSql;
 use postgres::{Client, Row};
 use std::collections::BTreeMap;
 use vb_core::{Error, ErrorKind, Result};
 use vb_postgres::catalog;
 use vb_postgres::connection::from_postgres;
+use vb_postgres::made_of::made_of;
 use vb_postgres::relation;
 use vb_postgres::resolve::Resolver;
 use vb_postgres::schema::TableDescription;
@@ -28,6 +30,8 @@ pub(crate) struct Target {
     /// The labels of the enums that the file uses, by printed name; none for a type that is missing, empty for one that
     /// is no enum.
     pub(crate) enums: BTreeMap<String, Option<Vec<String>>>,
+    /// What the types of the file's columns are made of here, by printed name; those that are missing are not among them.
+    pub(crate) made_of: BTreeMap<String, Option<String>>,
     /// The schemas that the restore needs and that are not there.
     pub(crate) missing_schemas: Vec<String>,
     /// Which of the stored objects, and which of the stored ancestors, are there.
@@ -39,6 +43,8 @@ pub(crate) struct Target {
 pub(crate) struct Existing {
     pub(crate) columns: Vec<TargetColumn>,
     pub(crate) primary_key: Vec<String>,
+    /// Those of the key's columns of which two values may be equal and not the same.
+    pub(crate) inexact_key: Vec<String>,
     pub(crate) has_rows: bool,
     /// Tables that inherit from it, whose rows show among its own.
     pub(crate) children: Vec<String>,
@@ -48,8 +54,8 @@ pub(crate) struct Existing {
     pub(crate) is_referenced_actively: bool,
     /// Whether rows of different primary keys may still be in each other's way.
     pub(crate) has_other_unique: bool,
-    /// Its own triggers that run.
-    pub(crate) triggers: Vec<Trigger>,
+    /// What acts on its own when rows come or go.
+    pub(crate) around: Surroundings,
 }
 
 impl Existing {
@@ -64,20 +70,14 @@ impl Existing {
 pub(crate) struct TargetColumn {
     pub(crate) name: String,
     pub(crate) type_name: String,
+    /// What the type is made of, where its name does not say it.
+    pub(crate) made_of: Option<String>,
     pub(crate) not_null: bool,
     pub(crate) identity: Option<String>,
     pub(crate) generated: bool,
     pub(crate) has_default: bool,
     /// Its type without a precision or length, where only the server can read its values, from their text.
     pub(crate) parsed_as: Option<String>,
-}
-
-/// A trigger of the target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Trigger {
-    pub(crate) name: String,
-    /// Whether it runs even in a session that replicates.
-    pub(crate) always: bool,
 }
 
 /// Finds the target by the name that the user gave, else by the one that the file bears.
@@ -162,6 +162,13 @@ pub(crate) fn inspect(
         let ancestors = stored.ancestors.iter().map(|ancestor| &ancestor.name);
         schemas.extend(stored.relations.iter().chain(ancestors).filter(|_| own).map(|name| name.schema.clone()));
     }
+    let own = description.into_iter().flat_map(|description| &description.columns);
+    for column in own.filter(|column| column.made_of.is_some()) {
+        let found = ask(client, "SELECT to_regtype($1)::oid", &[&column.type_name])?;
+        if let Some(oid) = found.first().and_then(|row| row.get(0)) {
+            target.made_of.insert(column.type_name.clone(), made_of(client, oid, -1)?);
+        }
+    }
     for name in description.into_iter().flat_map(|description| description.enums.keys()) {
         let labels = enum_labels(client, name)?;
         if labels.is_none() && stored.is_none() {
@@ -187,12 +194,12 @@ fn existing(client: &mut Client, name: &str, oid: u32) -> Result<Existing> {
     let has_rows =
         ask(client, &format!("SELECT EXISTS (SELECT FROM {only}{name})"), &[])?.first().is_some_and(|row| row.get(0));
     let rows = ask(client, COLUMNS, &[&oid])?;
-    let mut resolver = Resolver::new(client);
     let column = |row: &Row| -> Result<TargetColumn> {
-        let column_type = resolver.column_type(row.get(6), row.get(7))?;
+        let column_type = Resolver::new(client).column_type(row.get(6), row.get(7))?;
         Ok(TargetColumn {
             name: row.get(0),
             type_name: row.get(1),
+            made_of: made_of(client, row.get(6), row.get(7))?,
             not_null: row.get(2),
             identity: row.get(3),
             generated: row.get(4),
@@ -201,16 +208,17 @@ fn existing(client: &mut Client, name: &str, oid: u32) -> Result<Existing> {
         })
     };
     let columns = rows.iter().map(column).collect::<Result<_>>()?;
-    let trigger = |row: &Row| Trigger { name: row.get(0), always: row.get(1) };
+    let key = ask(client, PRIMARY_KEY, &[&oid])?;
     Ok(Existing {
         columns,
-        primary_key: ask(client, PRIMARY_KEY, &[&oid])?.iter().map(|row| row.get(0)).collect(),
+        primary_key: key.iter().map(|row| row.get(0)).collect(),
+        inexact_key: key.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect(),
         has_rows,
         children,
         referenced_by: ask(client, REFERENCED_BY, &[&oid])?.iter().map(|row| row.get(0)).collect(),
         is_referenced_actively: is_there(client, REFERENCED_ACTIVELY, oid)?,
         has_other_unique: is_there(client, OTHER_UNIQUE, oid)?,
-        triggers: ask(client, TRIGGERS, &[&oid])?.iter().map(trigger).collect(),
+        around: surroundings::of(client, oid)?,
     })
 }
 
@@ -219,7 +227,14 @@ const COLUMNS: &str = "SELECT attname::text, pg_catalog.format_type(atttypid, at
      atttypid, atttypmod, pg_catalog.format_type(atttypid, -1) \
      FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
 
-const PRIMARY_KEY: &str = "SELECT a.attname::text FROM pg_catalog.pg_constraint c \
+/// With whether equal values of the column are always the same: of these types they are, unless a collation says otherwise.
+const PRIMARY_KEY: &str = "SELECT a.attname::text, ( \
+       WITH RECURSIVE base (oid) AS (SELECT a.atttypid UNION \
+         SELECT t.typbasetype FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid WHERE t.typtype = 'd') \
+       SELECT bool_or(t.typtype = 'e' OR t.oid = ANY ('{bool,int2,int4,int8,oid,\"char\",name,text,varchar,bytea,uuid,date,time,timestamp,\
+         timestamptz,macaddr,pg_lsn}'::pg_catalog.regtype[]::oid[])) FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid) \
+       AND COALESCE((SELECT l.collisdeterministic FROM pg_catalog.pg_collation l WHERE l.oid = a.attcollation), true) \
+     FROM pg_catalog.pg_constraint c \
      CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY AS k (attnum, place) \
      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum \
      WHERE c.conrelid = $1 AND c.contype = 'p' ORDER BY k.place";
@@ -237,10 +252,6 @@ const REFERENCED_ACTIVELY: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_cons
 const OTHER_UNIQUE: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_index \
      WHERE indrelid = $1 AND (indisunique OR indisexclusion) AND NOT indisprimary AND indimmediate)";
 
-/// Those of foreign keys are internal: they only check.
-const TRIGGERS: &str = "SELECT tgname::text, tgenabled = 'A' FROM pg_catalog.pg_trigger \
-     WHERE tgrelid = $1 AND NOT tgisinternal AND tgenabled IN ('O', 'A') ORDER BY tgname";
-
 /// The labels of an enum in order; none if there is no such type, empty if it is none.
 fn enum_labels(client: &mut Client, printed_name: &str) -> Result<Option<Vec<String>>> {
     let query = "SELECT t.oid IS NOT NULL, ARRAY(SELECT enumlabel::text FROM pg_catalog.pg_enum \
@@ -253,6 +264,6 @@ fn is_there(client: &mut Client, query: &str, oid: u32) -> Result<bool> {
     Ok(ask(client, query, &[&oid])?.first().is_some_and(|row| row.get(0)))
 }
 
-fn ask(client: &mut Client, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+pub(crate) fn ask(client: &mut Client, query: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
     client.query(query, parameters).map_err(|cause| from_postgres(STEP, cause))
 }

@@ -55,7 +55,9 @@ pub(crate) fn into_existing(file: &ParquetFile, target: &Target, existing: &Exis
         })?;
         let described = file.description().and_then(|description| description.column(field.name()));
         check_type(&table, column, described.map(|column| column.type_name.as_str()))?;
-        if !column.generated {
+        if column.generated {
+            check_computed(&table, &column.name, described)?;
+        } else {
             let parsed_as = match described {
                 Some(described) => described.printed.then(|| column.type_name.clone()),
                 None => column.parsed_as.clone(),
@@ -96,6 +98,17 @@ pub(crate) fn into_new(file: &ParquetFile, description: &TableDescription) -> Re
     Ok(written.map(sent).collect())
 }
 
+/// A value that the table computes itself is not sent: it must have been computed where it comes from too.
+fn check_computed(table: &str, name: &str, described: Option<&Column>) -> Result<()> {
+    if described.is_some_and(|column| column.generated.is_some()) {
+        return Ok(());
+    }
+    let message = format!("the file has values of column {name:?}, which the table {table} computes itself");
+    Err(Error::usage(message).with_hint(
+        "Nothing was changed. Drop the column's expression, export without that column, or restore into another table with --table.",
+    ))
+}
+
 /// The types must be the same. A file that does not say its types is judged by its values, which must not be rounded.
 fn check_type(table: &str, column: &TargetColumn, described: Option<&str>) -> Result<()> {
     let is = column.type_name.as_str();
@@ -106,15 +119,44 @@ fn check_type(table: &str, column: &TargetColumn, described: Option<&str>) -> Re
             column.name
         ))
         .with_hint("Nothing was changed. Change the column's type, or restore into another table with --table.")),
-        None if ["timestamp(", "time(", "interval("].iter().any(|rounded| is.starts_with(rounded)) => {
+        None => {
+            let made_of = column.made_of.as_deref().unwrap_or(is);
+            let Some(rounded) = rounded(made_of) else { return Ok(()) };
             Err(Error::usage(format!(
-                "column {:?} of the table {table} would round the file's times: it is {is}",
+                "column {:?} of the table {table} would round the file's {rounded}: it is {made_of}",
                 column.name
             ))
             .with_hint("Nothing was changed. Import into a column without a precision."))
         }
-        None => Ok(()),
     }
+}
+
+/// What a type rounds without a word, by its printed name or what it is made of.
+fn rounded(type_name: &str) -> Option<&'static str> {
+    let precise = ["timestamp(", "time(", "interval("].iter().any(|words| type_name.contains(words));
+    let fields = type_name.starts_with("interval ");
+    let hundreds = |rest: &str| rest.split_once(')').is_some_and(|(modifier, _)| modifier.contains(",-"));
+    if precise || fields {
+        Some("times")
+    } else {
+        type_name.split("numeric(").skip(1).any(hundreds).then_some("numbers")
+    }
+}
+
+/// Types of the user's own must be what they were: by one name the server may have one that rounds or cuts.
+pub(crate) fn check_types(description: &TableDescription, target: &Target) -> Result<()> {
+    for column in &description.columns {
+        let (Some(was), Some(is)) = (&column.made_of, target.made_of.get(&column.type_name)) else { continue };
+        if is.as_ref() != Some(was) {
+            let is = is.as_deref().unwrap_or("something else");
+            return Err(Error::conflict(format!(
+                "column {:?} is of type {}, {was}, in the file, but {is} in the database",
+                column.name, column.type_name
+            ))
+            .with_hint("Nothing was changed. Rename the other type, or restore into another database."));
+        }
+    }
+    Ok(())
 }
 
 /// The enums that the file uses must hold all of its labels. Returns what to know where their order differs.

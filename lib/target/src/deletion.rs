@@ -12,6 +12,7 @@ use crate::merging::same_key;
 use crate::parquet_file::ParquetFile;
 use crate::plan::Plan;
 use crate::request::Request;
+use crate::surroundings::Acting;
 use vb_core::{Error, Result};
 use vb_postgres::keys::expressions;
 use vb_postgres::sql::{identifier, timestamptz};
@@ -27,7 +28,7 @@ pub(crate) enum Deletion {
         waiting: String,
         /// One for each file.
         loads: Vec<Load>,
-        delete: String,
+        delete: Delete,
     },
     /// The rows of the table whose keys the file's list says are gone.
     ByList {
@@ -36,8 +37,42 @@ pub(crate) enum Deletion {
         /// Gives the place of every row, and its key.
         keys: String,
         copy: String,
-        delete: String,
+        delete: Delete,
     },
+}
+
+/// The deletion itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delete {
+    /// Before it, where foreign keys act: keeps others from pointing at what goes.
+    pub(crate) hold: Option<String>,
+    /// The foreign keys that act, each with a query whether it would.
+    pub(crate) guards: Vec<(String, String)>,
+    pub(crate) statement: String,
+}
+
+impl Delete {
+    /// Of those rows of the table for which this holds.
+    fn new(home: &str, existing: &Existing, which: &str) -> Self {
+        let only = existing.only();
+        let known = format!("{only}{home} AS known, {GONE} AS gone WHERE {which}");
+        let acting = &existing.around.acting;
+        let guard = |acting: &Acting| {
+            let pointing = format!("SELECT FROM {} AS pointing WHERE {}", acting.from, acting.points());
+            (acting.name.clone(), format!("SELECT EXISTS (SELECT FROM {known} AND EXISTS ({pointing}))"))
+        };
+        Self {
+            hold: (!acting.is_empty())
+                .then(|| format!("SELECT count(*) FROM (SELECT FROM {known} FOR UPDATE OF known) AS held")),
+            guards: acting.iter().map(guard).collect(),
+            statement: format!("DELETE FROM {only}{home} AS known USING {GONE} AS gone WHERE {which}"),
+        }
+    }
+
+    fn statements(&self) -> impl Iterator<Item = &String> {
+        let guards = self.guards.iter().map(|(_, query)| query);
+        self.hold.iter().chain(guards).chain(std::iter::once(&self.statement))
+    }
 }
 
 impl Deletion {
@@ -55,9 +90,11 @@ impl Deletion {
         match self {
             Self::OfKeys { waiting, loads, delete } => {
                 let loads = loads.iter().flat_map(Load::statements);
-                std::iter::once(waiting).chain(loads).chain(std::iter::once(delete)).collect()
+                std::iter::once(waiting).chain(loads).chain(delete.statements()).collect()
             }
-            Self::ByList { before, keys, copy, delete } => before.iter().chain([keys, copy, delete]).collect(),
+            Self::ByList { before, keys, copy, delete } => {
+                before.iter().chain([keys, copy]).chain(delete.statements()).collect()
+            }
         }
     }
 }
@@ -77,10 +114,7 @@ pub(crate) fn of(plan: &Plan, files: &Files<'_>, existing: &Existing, request: &
                 "CREATE TEMPORARY TABLE vb_import_gone ON COMMIT DROP AS SELECT {names} FROM {home} WITH NO DATA"
             ),
             loads: files.all.iter().enumerate().map(load).collect::<Result<_>>()?,
-            delete: format!(
-                "DELETE FROM {only}{home} AS known USING {GONE} AS gone WHERE {}",
-                same_key("known", "gone", &plan.key)
-            ),
+            delete: Delete::new(home, existing, &same_key("known", "gone", &plan.key)),
         }));
     }
     let mut conditions = Vec::new();
@@ -98,9 +132,7 @@ pub(crate) fn of(plan: &Plan, files: &Files<'_>, existing: &Existing, request: &
         ],
         keys: format!("COPY (SELECT tableoid, ctid, {keys} FROM {only}{home}{filter}) TO STDOUT (FORMAT binary)"),
         copy: format!("COPY {GONE} FROM STDIN (FORMAT binary)"),
-        delete: format!(
-            "DELETE FROM {only}{home} AS known USING {GONE} AS gone WHERE known.tableoid = gone.relation AND known.ctid = gone.place"
-        ),
+        delete: Delete::new(home, existing, "known.tableoid = gone.relation AND known.ctid = gone.place"),
     }))
 }
 

@@ -44,16 +44,27 @@ pub(crate) fn delete(client: &mut Client, plan: &Plan, files: &Files<'_>, verdic
             delete
         }
     };
-    client.execute(delete, &[]).map_err(|cause| still_needed(&step, cause))
+    let asked = |cause| from_postgres(&step, cause);
+    delete.hold.iter().try_for_each(|hold| client.batch_execute(hold)).map_err(asked)?;
+    for (foreign_key, guard) in &delete.guards {
+        if client.query_one(guard, &[]).map_err(asked)?.get(0) {
+            let message =
+                format!("{step}: the foreign key {foreign_key} would act on rows that point at one that goes");
+            return Err(Error::conflict(message).with_hint(STILL_NEEDED));
+        }
+    }
+    client.execute(&delete.statement, &[]).map_err(|cause| still_needed(&step, cause))
 }
+
+const STILL_NEEDED: &str =
+    "Nothing was changed. The source no longer had that row: delete what points at it here first.";
 
 /// The error for rows that others point at.
 fn still_needed(step: &str, cause: postgres::Error) -> Error {
     if cause.code() != Some(&SqlState::FOREIGN_KEY_VIOLATION) {
         return refused(step, cause);
     }
-    Error::conflict(from_postgres(step, cause).to_string())
-        .with_hint("Nothing was changed. The source no longer had that row: delete what points at it here first.")
+    Error::conflict(from_postgres(step, cause).to_string()).with_hint(STILL_NEEDED)
 }
 
 /// The places of the rows that are gone, as a COPY has them, in a file without a name.

@@ -28,6 +28,7 @@ mod pages;
 pub mod parquet_file;
 pub mod plan;
 mod presence;
+mod reactions;
 pub mod request;
 pub mod restore;
 mod row_set;
@@ -36,6 +37,7 @@ mod schema;
 mod selection;
 mod sequences;
 mod share;
+mod surroundings;
 mod unpacking;
 pub mod window;
 

@@ -36,9 +36,11 @@ pub(crate) fn check(table: &str, existing: &Existing, sent: &[Sent]) -> Result<(
     }
 }
 
-/// The columns that are not in the key.
+/// The columns that an update sets: those that are not in the key, and those of the key that it may have in other bytes.
 fn others<'sent>(existing: &'sent Existing, sent: &'sent [Sent]) -> impl Iterator<Item = &'sent str> {
-    sent.iter().map(|sent| sent.name.as_str()).filter(|name| !existing.primary_key.iter().any(|part| part == name))
+    let is_in = |columns: &[String], name: &str| columns.iter().any(|column| column == name);
+    let names = sent.iter().map(|sent| sent.name.as_str());
+    names.filter(move |name| !is_in(&existing.primary_key, name) || is_in(&existing.inexact_key, name))
 }
 
 /// Takes away what waits for nothing, because the table has the very same row: to write it again would cost more than the rest of a

@@ -58,6 +58,8 @@ pub struct Plan {
     pub by: Option<String>,
     /// Whether the rows are taken as they come.
     pub(crate) uncompared: bool,
+    /// The columns whose sequences are set to where they stood when the newest rows were read.
+    pub(crate) set: BTreeSet<String>,
     /// The key by which rows of several backups are the same row.
     pub(crate) key: Vec<String>,
     /// The target's name in SQL.
@@ -78,7 +80,10 @@ pub(crate) fn of(request: &Request, files: &Files<'_>, target: &Target) -> Resul
         None => None,
     };
     let warnings = match file.description() {
-        Some(description) => columns::check_enums(description, target)?,
+        Some(description) => {
+            columns::check_types(description, target)?;
+            columns::check_enums(description, target)?
+        }
         None => Vec::new(),
     };
     let name = full_name(&target.schema, &target.table);
@@ -101,6 +106,7 @@ pub(crate) fn of(request: &Request, files: &Files<'_>, target: &Target) -> Resul
         warnings,
         by: selection.as_ref().map(|selection| selection.column.clone()),
         uncompared: request.uncompared,
+        set: BTreeSet::new(),
         key: files.key()?,
         home: name.clone(),
         target: name,
@@ -161,6 +167,10 @@ impl Plan {
             }
             None => self.as_described(stored, description),
         }
+        // The rows of a newer file may have come further.
+        let newest = files.all.last().is_some_and(|file| std::ptr::eq(*file, files.telling));
+        let sequences = stored.into_iter().flat_map(|stored| &stored.sequences).filter(|_| newest);
+        self.set = sequences.filter_map(|sequence| sequence.column.clone()).collect();
         self.after.splice(0..0, builders(request.jobs));
         if let Some(moved) = self.moved.as_ref().filter(|_| self.connections > 1) {
             self.before.extend(apart::publication(moved));
@@ -254,7 +264,8 @@ impl Plan {
         if self.mode == Mode::Upsert {
             self.deletion = deletion::of(&self, files, existing, request)?;
         }
-        self.quiet(request, existing);
+        self.check_rules(&existing.around)?;
+        self.quiet(request, &existing.around);
         Ok(self)
     }
 
@@ -264,6 +275,13 @@ impl Plan {
             return Err(no_key(&self.table, false));
         }
         merging::check(&self.table, existing, sent)?;
+        if let Some(foreign_key) = existing.around.emptied_by.as_ref().filter(|_| !existing.inexact_key.is_empty()) {
+            return Err(Error::conflict(format!(
+                "merging into {}: keys may be equal and not the same, and the foreign key {foreign_key} would empty what points at one that is written anew",
+                self.table
+            ))
+            .with_hint("Nothing was changed. Drop that foreign key for the time of the restore."));
+        }
         self.before.push(merging::staging(&self.home, sent));
         // Where the file may hold two rows of one key, none of them must go unseen.
         let sorted = |key: &[String]| BTreeSet::from_iter(key.iter().cloned());
@@ -290,30 +308,6 @@ impl Plan {
         // Rows of tables that inherit from it are not its own.
         self.before.push(format!("DELETE FROM {}{}", existing.only(), self.target));
         Ok(())
-    }
-
-    /// The table's own triggers run unless they are asked not to; then nobody can be sure that rows stay as they were.
-    fn quiet(&mut self, request: &Request, existing: &Existing) {
-        if existing.triggers.is_empty() {
-            return;
-        }
-        if !request.disable_triggers {
-            let names: Vec<&str> = existing.triggers.iter().map(|trigger| trigger.name.as_str()).collect();
-            let names = names.join(", ");
-            self.warnings.push(format!(
-                "triggers of {} run and may change what is restored ({names}); --disable-triggers keeps them quiet",
-                self.table
-            ));
-            return;
-        }
-        let mut disable = Vec::new();
-        for trigger in &existing.triggers {
-            let name = identifier(&trigger.name);
-            disable.push(format!("ALTER TABLE {} DISABLE TRIGGER {name}", self.target));
-            let always = if trigger.always { "ALWAYS " } else { "" };
-            self.after.push(format!("ALTER TABLE {} ENABLE {always}TRIGGER {name}", self.target));
-        }
-        self.before.splice(0..0, disable);
     }
 }
 

@@ -156,8 +156,12 @@ fn an_always_generated_column_cannot_be_updated() {
 fn what_the_table_computes_is_not_sent() {
     let mut existing = existing(false);
     existing.columns[0].generated = true;
-    let plan = of(&Request::default(), &file(Some(DESCRIPTION)), &target(Some(existing))).unwrap();
+    let computed = DESCRIPTION.replace(r#""type":"text""#, r#""type":"text","generated":"'b'""#);
+    let plan = of(&Request::default(), &file(Some(&computed)), &target(Some(existing.clone()))).unwrap();
     assert_eq!(plan.loads[0].copy, "COPY \"public\".\"t\" (\"id\") FROM STDIN (FORMAT binary)");
+    // Values that were not computed where they come from are not thrown away.
+    let error = of(&Request::default(), &file(Some(DESCRIPTION)), &target(Some(existing))).unwrap_err();
+    assert!(error.kind() == ErrorKind::Usage && error.to_string().contains("\"body\""), "{error}");
 }
 
 #[test]

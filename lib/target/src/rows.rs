@@ -5,7 +5,9 @@ use crate::errors::{not_sent, refused};
 use crate::load::{Load, select_from};
 use crate::parquet_file::ParquetFile;
 use arrow_array::RecordBatch;
-use postgres::Client;
+use postgres::types::Type;
+use postgres::{Client, Column};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -115,7 +117,8 @@ impl Sending<'_> {
             }
             columns.push((name.clone(), column_type));
         }
-        CopyEncoder::new(table.to_owned(), columns).with_asides(self.file.asides())
+        let longest = if self.file.description().is_some() { BTreeMap::new() } else { longest(statement.columns()) };
+        CopyEncoder::new(table.to_owned(), columns).with_longest(longest).with_asides(self.file.asides())
     }
 
     fn copy(
@@ -214,6 +217,14 @@ impl Sending<'_> {
         pass_on(&mut block)?;
         Ok(counts)
     }
+}
+
+/// How many characters a text may have, by the place of the column, which may also be of arrays of them.
+fn longest(columns: &[Column]) -> BTreeMap<usize, usize> {
+    let is_limited = |column: &Column| [Type::VARCHAR, Type::VARCHAR_ARRAY].contains(column.type_());
+    let limited = columns.iter().enumerate().filter(|(_, column)| is_limited(column));
+    // A modifier counts from four, as all of the server's do.
+    limited.filter_map(|(place, column)| Some((place, usize::try_from(column.type_modifier() - 4).ok()?))).collect()
 }
 
 pub(crate) fn join<T>(thread: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {

@@ -5,10 +5,12 @@ use postgres::Client;
 use vb_core::Result;
 use vb_postgres::connection::from_postgres;
 
-/// Advances the sequence of every restored column that owns one, never backwards. Returns what could not be advanced.
+/// Advances the sequence of every restored column that owns one, never backwards; but for those that were set to where they stood.
+/// Returns what could not be advanced.
 pub(crate) fn advance(client: &mut Client, plan: &Plan) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    for sent in plan.loads.last().into_iter().flat_map(|load| &load.sent) {
+    let sent = plan.loads.last().into_iter().flat_map(|load| &load.sent);
+    for sent in sent.filter(|sent| !plan.set.contains(&sent.name)) {
         let step = format!("advancing the sequence of column {:?}", sent.name);
         let query = "SELECT pg_get_serial_sequence($1, $2), COALESCE(has_sequence_privilege(pg_get_serial_sequence($1, $2), 'SELECT, UPDATE'), false), \
                      COALESCE((SELECT seqincrement > 0 FROM pg_catalog.pg_sequence WHERE seqrelid = pg_get_serial_sequence($1, $2)::regclass), true)";

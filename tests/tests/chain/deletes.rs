@@ -1,7 +1,7 @@
 //! Rows that are gone, and rows whose keys have changed: of a chain, and of an incremental backup alone.
 
 use super::{restore, restored, set_target, target};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use vb_tests::pair::Pair;
 
@@ -83,6 +83,35 @@ fn go_from_a_table_that_has_rows_and_no_others_do() -> Result<()> {
     pair.same(ALL)
 }
 
+/// A foreign key that acts is not set off by a row that goes, as little as by one that is replaced.
+#[test]
+fn take_no_rows_of_other_tables_with_them() -> Result<()> {
+    let pair = with_rows(&CHANGES[..1], "CREATE TABLE child (mood mood, code code, number numeric, note text)")?;
+    for action in ["CASCADE", "SET NULL", "SET DEFAULT"] {
+        let rows = "TRUNCATE child; INSERT INTO child SELECT mood, code, number, 'mine' FROM keyed WHERE number IN (7, 1000) AND code <> 'mine'";
+        let key = format!(
+            "ALTER TABLE child ADD CONSTRAINT pointing FOREIGN KEY (mood, code, number) REFERENCES keyed ON DELETE {action}"
+        );
+        set_target(&pair, &format!("{rows}; {key}"))?;
+        let before = (target(&pair, ALL)?, target(&pair, "SELECT * FROM child")?);
+        let alone = format!("vb-get {} | vb-compress -d | vb-import", super::ids(&pair)?.last().context("a backup")?);
+        for run in [restore(&pair, "")?, pair.run(&alone)?] {
+            let run = run.exited(5)?;
+            assert!(run.stderr_text().contains("pointing of child"), "{action}: {run}");
+            assert_eq!((target(&pair, ALL)?, target(&pair, "SELECT * FROM child")?), before, "{action}");
+        }
+        set_target(&pair, "ALTER TABLE child DROP CONSTRAINT pointing")?;
+    }
+    // What points at rows that stay is in nobody's way.
+    set_target(
+        &pair,
+        "DELETE FROM child WHERE number = 7; ALTER TABLE child ADD FOREIGN KEY (mood, code, number) REFERENCES keyed ON DELETE CASCADE",
+    )?;
+    assert_eq!(restored(&pair, "")?["records_deleted"], 30);
+    assert_eq!(target(&pair, "SELECT number FROM child")?, ["(1000)"]);
+    Ok(())
+}
+
 #[test]
 fn of_some_days_only() -> Result<()> {
     let pair = with_rows(&CHANGES[..1], "DELETE FROM keyed WHERE code = 'mine'")?;
@@ -138,6 +167,9 @@ fn by_keys_that_cannot_be_compared_are_refused() -> Result<()> {
     let definition = "CREATE TYPE pair AS (a int, b int); CREATE TABLE keyed (id pair PRIMARY KEY, note text);
         INSERT INTO keyed SELECT ROW(n, n)::pair, 'a' FROM generate_series(1, 9) n";
     let pair = chain(definition, &["DELETE FROM keyed WHERE (id).a = 3"])?;
+    let warned = pair.run("vb-export table keyed --deletes --since @mark -o again.parquet")?.succeeded()?;
+    let warning = warned.event("vb-export", "warning")?;
+    assert!(warning["message"].as_str().is_some_and(|words| words.contains("backup by backup")), "{warning}");
     let run = restore(&pair, "")?.exited(2)?;
     assert!(
         run.stderr_text().contains("cannot be compared here") && run.stderr_text().contains("one after the other"),

@@ -13,13 +13,13 @@ use vb_tests::servers::{Database, Postgres};
 use crate::{Rental, refusal, same_text};
 
 /// A database with a backup in a store, and what has happened to it since.
-struct Accident {
-    rental: Rental,
-    name: String,
+pub(crate) struct Accident {
+    pub(crate) rental: Rental,
+    pub(crate) name: String,
 }
 
 impl Accident {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let rental = Rental::new()?;
         let accident = Self { name: rental.source.variables()["PGDATABASE"].clone(), rental };
         accident.flow("backup-database", "")?.run()?.succeeded()?;
@@ -42,7 +42,7 @@ impl Accident {
         Ok(command.env("DATABASE_URL", self.rental.source.url()).env("STORE", store))
     }
 
-    fn restore(&self, options: &str) -> Result<Run> {
+    pub(crate) fn restore(&self, options: &str) -> Result<Run> {
         self.flow("restore-database", options)?.run()
     }
 

@@ -74,6 +74,32 @@ fn what_nothing_proves() {
     assert_eq!(case.command("vb-get").unwrap().arg(id).run().unwrap().succeeded().unwrap().stdout, b"hello");
 }
 
+/// Whoever writes nothing says why, whatever the stage behind it may put up with.
+#[test]
+fn a_stage_that_is_refused_or_runs_dry() {
+    let case = Case::on_disk().unwrap();
+    for (stage, why) in [
+        ("vb-export --bogus", "vb-export (process"),
+        ("vb-export --bogus", "unexpected argument '--bogus' found"),
+        ("vb-export nosuch", "unrecognized subcommand"),
+        ("vb-export table --since never", "\"never\" is no time"),
+        ("vb-export --dry-run", "it is a dry run, which writes no data"),
+        ("vb-get --bogus", "unexpected argument"),
+        ("vb-compress -l 99", "invalid value '99'"),
+        ("vb-export --status /nosuch/folder/file", "/nosuch/folder/file"),
+    ] {
+        for options in ["", "--allow-empty", "--unproven"] {
+            let line = format!("{stage} </dev/null | vb-put --set words {options}");
+            let run = case.line(&line).run().unwrap().exited(6).unwrap();
+            let failed = run.event("vb-put", "failed").unwrap();
+            assert!(failed["message"].as_str().unwrap().contains(why), "{line}: {run}");
+        }
+    }
+    let run = case.line("VB_STORE=$(printf 'file:///\\377') vb-ls").run().unwrap().exited(2).unwrap();
+    assert!(run.stderr_text().contains("VB_STORE is not UTF-8"), "{run}");
+    case.nothing_is_left().unwrap();
+}
+
 #[test]
 fn nothing_at_all() {
     let case = Case::on_disk().unwrap();

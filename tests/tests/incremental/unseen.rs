@@ -101,3 +101,44 @@ fn a_part_of_a_table_is_no_backup_of_it() {
         .collect();
     assert_eq!(kept, [false, true], "{run}");
 }
+
+#[test]
+fn keys_that_are_equal_and_not_the_same() {
+    let equal = [
+        ("citext", "'ann'", "'Ann'"),
+        ("numeric", "1.0", "1.00"),
+        ("float8", "0.0", "'-0'"),
+        ("interval", "'1 day'", "'24 hours'"),
+        ("text COLLATE loose", "'ann'", "'Ann'"),
+        ("words", "'ann'", "'Ann'"),
+    ];
+    for ((column, was, is), by) in equal.into_iter().zip(["updated_at", "xmin"].into_iter().cycle()) {
+        let tables = format!(
+            "CREATE EXTENSION citext; CREATE DOMAIN words AS citext; \
+             CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false); \
+             CREATE TABLE t (k {column} PRIMARY KEY, v int, updated_at timestamptz NOT NULL DEFAULT now()); INSERT INTO t VALUES ({was}, 1)"
+        );
+        let options = format!("--by {by}");
+        let source = Source::of("t", &tables).unwrap();
+        source.full(&options).unwrap();
+        let change = format!("UPDATE t SET k = {is}, v = 2, updated_at = now()");
+        source.execute(&change).unwrap();
+        let reason = source.full(&options).unwrap();
+        assert!(reason.contains("may be equal and not the same"), "{column}: {reason}");
+        source.is_restored().unwrap();
+        // Where rows that are gone are told, so is the old value.
+        source.full(&format!("{options} --deletes")).unwrap();
+        source.execute(&format!("UPDATE t SET k = {was}, v = 3, updated_at = now()")).unwrap();
+        source.increment(&format!("{options} --deletes"), 1).unwrap();
+        source.is_restored().unwrap();
+    }
+    for column in ["numeric(9,2)", "text", "bpchar(5)"] {
+        let table = format!(
+            "CREATE TABLE t (k {column} PRIMARY KEY, updated_at timestamptz NOT NULL DEFAULT now()); INSERT INTO t VALUES ('1')"
+        );
+        let source = Source::of("t", &table).unwrap();
+        source.full("").unwrap();
+        source.execute("INSERT INTO t VALUES ('2')").unwrap();
+        source.increment("", 1).unwrap();
+    }
+}

@@ -8,44 +8,72 @@ use vb_core::Result;
 
 const STEP: &str = "reading the columns of all tables";
 
+/// What the meaning of a table's stored rows hangs on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// See [`of`].
+    pub digest: String,
+    /// Whether some of its values name other objects (`regclass` and its like, `aclitem`): renamed, they read otherwise, and no row has changed.
+    pub names_others: bool,
+}
+
+impl Shape {
+    /// Why older rows may read otherwise now, if they may.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn lasts(&self) -> std::result::Result<(), &'static str> {
+        if self.names_others {
+            Err("its values name other objects (regclass or the like), which may have been renamed")
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// Of each table a digest of all that the meaning of its stored rows hangs on: its name, which of its rows are the user's, its columns
 /// with their numbers (a column that was dropped and added again has another one, and no old values) and types, and of what
 /// those are called and made of: labels of enums, attributes of composites.
 ///
 /// # Errors
 /// If the server does not answer.
-pub fn of(client: &mut impl GenericClient, tables: &[DumpTable]) -> Result<Vec<String>> {
+pub fn of(client: &mut impl GenericClient, tables: &[DumpTable]) -> Result<Vec<Shape>> {
     let oids: Vec<u32> = tables.iter().map(|table| table.oid).collect();
     let rows = client.query(SHAPES, &[&oids]).map_err(|cause| from_postgres(STEP, cause))?;
-    let shape = |(table, row): (&DumpTable, &Row)| {
-        let columns: Option<String> = row.get(0);
+    let of_table = |(table, row): (&DumpTable, &Row)| {
         let condition = table.condition.as_deref().unwrap_or_default();
-        name_of(format!("{}\n{condition}\n{}", table.extent.name, columns.unwrap_or_default()).as_bytes())
+        shape(&format!("{}\n{condition}\n", table.extent.name), row)
     };
-    Ok(tables.iter().zip(&rows).map(shape).collect())
+    Ok(tables.iter().zip(&rows).map(of_table).collect())
 }
 
 /// The same of one table, whose name and rows are told otherwise.
 ///
 /// # Errors
 /// If the server does not answer.
-pub fn of_table(client: &mut impl GenericClient, oid: u32) -> Result<String> {
+pub fn of_table(client: &mut impl GenericClient, oid: u32) -> Result<Shape> {
     let row = client.query_one(SHAPES, &[&vec![oid]]).map_err(|cause| from_postgres(STEP, cause))?;
-    Ok(name_of(row.get::<_, Option<String>>(0).unwrap_or_default().as_bytes()))
+    Ok(shape("", &row))
 }
 
-/// What users make begins at 16384 (`FirstNormalObjectId`). Before 14 there are no multiranges.
+fn shape(own: &str, row: &Row) -> Shape {
+    let columns: Option<String> = row.get(0);
+    let digest = name_of(format!("{own}{}", columns.unwrap_or_default()).as_bytes());
+    Shape { digest, names_others: row.get(1) }
+}
+
+/// Before 14 there are no multiranges.
 const SHAPES: &str = "\
     WITH RECURSIVE asked AS (SELECT oid, place FROM unnest($1::oid[]) WITH ORDINALITY AS asked (oid, place)), \
     used AS (SELECT asked.place, a.atttypid AS oid FROM asked JOIN pg_catalog.pg_attribute a ON a.attrelid = asked.oid \
-       WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384 \
+       WHERE a.attnum > 0 AND NOT a.attisdropped \
      UNION SELECT used.place, made.oid FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid CROSS JOIN LATERAL ( \
        SELECT t.typelem AS oid UNION ALL SELECT t.typbasetype \
        UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r \
          WHERE r.rngtypid = t.oid OR (to_jsonb(r) ->> 'rngmultitypid') = t.oid::text \
        UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a \
          WHERE a.attrelid = t.typrelid AND t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) AS made \
-       WHERE made.oid >= 16384), \
+       WHERE made.oid <> 0), \
     line AS (SELECT asked.place, format('column %s %s %s %s %s', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attgenerated) AS words \
        FROM asked JOIN pg_catalog.pg_attribute a ON a.attrelid = asked.oid WHERE a.attnum > 0 AND NOT a.attisdropped \
      UNION ALL SELECT used.place, format('type %s %s %s', t.oid, n.nspname, t.typname) \
@@ -55,5 +83,7 @@ const SHAPES: &str = "\
      UNION ALL SELECT used.place, format('attribute %s %s %s %s %s', t.oid, a.attnum, a.attname, a.atttypid, a.atttypmod) \
        FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid \
        WHERE t.typrelid <> 0 AND a.attnum > 0 AND NOT a.attisdropped) \
-    SELECT string_agg(line.words, E'\\n' ORDER BY line.words COLLATE \"C\") \
+    SELECT string_agg(line.words, E'\\n' ORDER BY line.words COLLATE \"C\"), \
+      EXISTS (SELECT FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid WHERE used.place = asked.place \
+       AND t.typnamespace = 'pg_catalog'::regnamespace AND (t.typname LIKE 'reg%' OR t.typname = 'aclitem')) \
     FROM asked LEFT JOIN line USING (place) GROUP BY asked.place ORDER BY asked.place";

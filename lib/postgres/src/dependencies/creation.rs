@@ -82,7 +82,9 @@ SELECT t.oid, n.nspname::text, t.typname::text, CASE t.typtype
     (SELECT format(' COLLATE %I.%I', cn.nspname, c.collname) FROM pg_catalog.pg_collation c
        JOIN pg_catalog.pg_namespace cn ON cn.oid = c.collnamespace JOIN pg_catalog.pg_type base ON base.oid = t.typbasetype
        WHERE c.oid = t.typcollation AND base.typcollation <> t.typcollation),
-    ' DEFAULT ' || pg_get_expr(t.typdefaultbin, 'pg_catalog.pg_type'::regclass), CASE WHEN t.typnotnull THEN ' NOT NULL' END,
+    ' DEFAULT ' || pg_get_expr(t.typdefaultbin, 'pg_catalog.pg_type'::regclass), CASE WHEN t.typnotnull THEN
+      coalesce((SELECT format(' CONSTRAINT %I', conname) FROM pg_catalog.pg_constraint WHERE contypid = t.oid AND contype = 'n'), '')
+      || ' NOT NULL' END,
     (SELECT string_agg(format(' CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)), '' ORDER BY conname)
        FROM pg_catalog.pg_constraint WHERE contypid = t.oid AND contype = 'c' AND convalidated))
   WHEN 'c' THEN format('CREATE TYPE %I.%I AS (%s)', n.nspname, t.typname,
@@ -105,6 +107,12 @@ SELECT t.oid, n.nspname::text, t.typname::text, CASE t.typtype
   NULLIF(concat_ws('; ',
     (SELECT string_agg(format('ALTER DOMAIN %I.%I ADD CONSTRAINT %I %s', n.nspname, t.typname, conname, pg_get_constraintdef(oid)), '; ')
        FROM pg_catalog.pg_constraint WHERE contypid = t.oid AND contype = 'c' AND NOT convalidated),
+    (SELECT string_agg(format('COMMENT ON CONSTRAINT %I ON DOMAIN %I.%I IS %L', conname, n.nspname, t.typname,
+         obj_description(oid, 'pg_constraint')), '; ' ORDER BY conname)
+       FROM pg_catalog.pg_constraint WHERE contypid = t.oid AND obj_description(oid, 'pg_constraint') IS NOT NULL),
+    (SELECT string_agg(format('COMMENT ON COLUMN %I.%I.%I IS %L', n.nspname, t.typname, attname, col_description(attrelid, attnum)), '; '
+         ORDER BY attnum)
+       FROM pg_catalog.pg_attribute WHERE attrelid = t.typrelid AND attnum > 0 AND col_description(attrelid, attnum) IS NOT NULL),
     format('COMMENT ON TYPE %I.%I IS ', n.nspname, t.typname) || quote_literal(obj_description(t.oid, 'pg_type'))), '')
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 WHERE t.oid = ANY ($1) AND t.oid >= 16384 AND t.typtype IN ('e', 'd', 'c', 'r', 'b')

@@ -109,7 +109,7 @@ fn facts_are_beside_their_backup() {
     let found = catalogue(&store, None, &Cache::none()).unwrap();
     assert!(found.entries[0].health().damaged);
     let mut order: Vec<_> = found.entries.iter().collect();
-    crate::catalogue::sort_by_need(&mut order, Level::Stored);
+    crate::catalogue::sort_by_need(&mut order, |_| Level::Stored);
     assert_eq!(&*order[0].row.id, "w_20261102_000000");
     assert!(listing::is_manifest(&naming::manifest_key("w", &id).unwrap()));
 }

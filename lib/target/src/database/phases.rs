@@ -2,7 +2,7 @@
 //!
 //! `pg_dump` sorts it so that each statement finds what it needs before it. Indexes and keys need nothing but rows, and nothing that
 //! is no index comes before what they need; foreign keys need the keys and are needed by nothing. So the first and the last can be
-//! shared out, and everything else stays in its order between them.
+//! shared out, and everything else stays in its order between them; but for event triggers, which come last of all.
 
 /// A statement, and the tablespace in which it makes what it makes, as SQL; none where that is the database's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(super) struct Phases {
     pub(super) foreign_keys: Vec<Placed>,
     /// The refreshing of materialised views, in its order: theirs may need all that is before.
     pub(super) refreshes: Vec<Placed>,
+    /// Event triggers and what is said of them: made before, they would hear of all that follows.
+    pub(super) event_triggers: Vec<Placed>,
 }
 
 impl Phases {
@@ -48,6 +50,8 @@ impl Phases {
                 &mut phases.foreign_keys
             } else if statement.sql.starts_with("REFRESH MATERIALIZED VIEW ") {
                 &mut phases.refreshes
+            } else if EVENT_TRIGGERS.iter().any(|begin| statement.sql.starts_with(begin)) {
+                &mut phases.event_triggers
             } else {
                 &mut phases.others
             };
@@ -56,6 +60,8 @@ impl Phases {
         phases
     }
 }
+
+const EVENT_TRIGGERS: [&str; 3] = ["CREATE EVENT TRIGGER ", "ALTER EVENT TRIGGER ", "COMMENT ON EVENT TRIGGER "];
 
 /// A key of a partitioned table itself must be there before those of its parts are attached to it, and is no work: it comes in the same
 /// phase, and the attaching follows.
@@ -97,11 +103,18 @@ mod tests {
         let index = "CREATE UNIQUE INDEX i ON public.a USING btree (b)";
         let attach = "ALTER INDEX public.p_pkey ATTACH PARTITION public.a_pkey";
         let refresh = "REFRESH MATERIALIZED VIEW public.v";
-        let all = [foreign, key, refresh, attach, check, odd, index].map(str::to_owned).to_vec();
+        let hears = [
+            "CREATE EVENT TRIGGER e ON ddl_command_end\n   EXECUTE FUNCTION public.f()",
+            "ALTER EVENT TRIGGER e DISABLE",
+        ];
+        let mut all =
+            [foreign, key, hears[0], hears[1], refresh, attach, check, odd, index].map(str::to_owned).to_vec();
+        all.push("COMMENT ON EVENT TRIGGER e IS 'x'".to_owned());
         let phases = Phases::of(placed(all));
         let words = |statements: &[Placed]| statements.iter().map(|one| one.sql.clone()).collect::<Vec<_>>();
         assert_eq!(words(&phases.indexes), [key, odd, index]);
         assert_eq!(words(&phases.others), [attach, check]);
+        assert_eq!(words(&phases.event_triggers), [hears[0], hears[1], "COMMENT ON EVENT TRIGGER e IS 'x'"]);
         assert_eq!(
             (words(&phases.foreign_keys), words(&phases.refreshes)),
             (vec![foreign.to_owned()], vec![refresh.to_owned()])

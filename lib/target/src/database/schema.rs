@@ -8,7 +8,7 @@ use postgres::Client;
 use std::collections::{BTreeMap, HashSet};
 use vb_core::Result;
 use vb_postgres::connection::from_postgres;
-use vb_postgres::script::{parse_name, statements_and_places};
+use vb_postgres::script::{gives_an_owner, parse_name, statements_and_places};
 use vb_postgres::stored_schema::Name;
 
 /// Statements that say whose something is, or who may use it.
@@ -35,8 +35,7 @@ pub(super) fn statements(client: &mut Client, text: &str, options: &Options) -> 
 }
 
 fn is_about_roles(statement: &str) -> bool {
-    let owner = statement.starts_with("ALTER ") && statement.contains(" OWNER TO ") && !statement.contains('\n');
-    owner || OF_ROLES.iter().any(|begin| statement.starts_with(begin))
+    gives_an_owner(statement) || OF_ROLES.iter().any(|begin| statement.starts_with(begin))
 }
 
 /// What comes before the rows, in its order.
@@ -50,7 +49,8 @@ pub(super) fn after(clients: &mut [Client], statements: Vec<Placed>, rows: &BTre
     side_by_side(clients, &largest_first(phases.indexes, rows))?;
     in_order(clients, &phases.others)?;
     side_by_side(clients, &largest_first(phases.foreign_keys, rows))?;
-    in_order(clients, &phases.refreshes)
+    in_order(clients, &phases.refreshes)?;
+    in_order(clients, &phases.event_triggers)
 }
 
 fn side_by_side(clients: &mut [Client], statements: &[Locking]) -> Result<()> {
