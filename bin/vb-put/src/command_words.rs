@@ -8,7 +8,11 @@ use vb_pipe::digest::Digest;
 /// What stands before a password, in any case of its letters.
 const BEFORE: [&str; 4] = ["password=", "passwd=", "pwd=", "secret="];
 
-/// The SHA-256 of a command, in lower-case hexadecimal: its program without folders and its arguments, each ended by a zero.
+/// So few digits tell commands apart, and let nobody find out what stood in them.
+const DIGITS: usize = 8;
+
+/// The first digits of the SHA-256 of a command, in lower-case hexadecimal: of its program without folders and its arguments, with a zero
+/// between them.
 pub(crate) fn digest(command: &[OsString]) -> String {
     let mut digest = Digest::default();
     digest.update(name_of(command).as_bytes());
@@ -16,7 +20,7 @@ pub(crate) fn digest(command: &[OsString]) -> String {
         digest.update(b"\0");
         digest.update(without_passwords(&word.to_string_lossy()).as_bytes());
     }
-    digest.sha256()
+    digest.sha256()[..DIGITS].to_owned()
 }
 
 fn without_passwords(word: &str) -> String {

@@ -30,7 +30,7 @@ pub(crate) struct Made {
     /// What names it to people, without a secret.
     pub(crate) source: String,
     /// What tells a command from others of the same program.
-    pub(crate) command_sha256: Option<String>,
+    pub(crate) command_digest: Option<String>,
 }
 
 /// What can be seen before the stream has passed.
@@ -102,8 +102,8 @@ impl Given {
             (None, Some(path)) => ("file", path.display().to_string()),
             (None, None) => ("stream", "standard input".to_owned()),
         };
-        let command_sha256 = self.made.as_ref().and_then(|made| made.command_sha256.clone());
-        let source = Source { source_type: source_type.to_owned(), name, command_sha256, ..Source::default() };
+        let command_digest = self.made.as_ref().and_then(|made| made.command_digest.clone());
+        let source = Source { source_type: source_type.to_owned(), name, command_digest, ..Source::default() };
         Name { set, extension, set_is_given: self.set.is_some(), source }
     }
 }

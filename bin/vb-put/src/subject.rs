@@ -51,13 +51,13 @@ impl Subject {
                 set: archive_names::suggested_set(paths),
                 source_type: "files",
                 source: archive_names::words(paths),
-                command_sha256: None,
+                command_digest: None,
             }),
             Self::Command(words) => Some(Made {
                 set: name_of(words),
                 source_type: "command",
                 source: name_of(words),
-                command_sha256: Some(command_words::digest(words)),
+                command_digest: Some(command_words::digest(words)),
             }),
             Self::Stream | Self::File(_) => None,
         };

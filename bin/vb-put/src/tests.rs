@@ -147,14 +147,14 @@ fn what_we_make_ourselves_is_named_after_it() {
         set: "pg_dump".to_owned(),
         source_type: "command",
         source: "pg_dump".to_owned(),
-        command_sha256: Some("ab".to_owned()),
+        command_digest: Some("ab".to_owned()),
     };
     let given = Given { made: Some(made), ..Given::default() };
     let name = given.name(&Seen { promised: None, format: Some(Format::Tar) });
     assert_eq!((name.set.as_str(), name.extension.as_str()), ("pg_dump", "tar"));
     let label = name.settle(None, &Seen::default(), |words| panic!("{words}")).unwrap();
     assert_eq!((label.source.source_type.as_str(), label.source.name.as_str()), ("command", "pg_dump"));
-    assert_eq!(label.source.command_sha256.as_deref(), Some("ab"));
+    assert_eq!(label.source.command_digest.as_deref(), Some("ab"));
     // A command of ours in its midst knew of no source either.
     let came = Label::of_stream("stream", "standard input", "", "gz");
     let settled = name.settle(Some(Box::new(came)), &Seen::default(), |words| panic!("{words}")).unwrap();

@@ -76,9 +76,9 @@ pub struct Source {
     /// Whether it is some of the source's rows only, such as those of a condition, of some days, or after a time.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub part: bool,
-    /// Of a command, the SHA-256 of its words without the passwords in them: what tells it from others of the same program.
+    /// Of a command, a digest of its words without the passwords in them: what tells it from others of the same program.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub command_sha256: Option<String>,
+    pub command_digest: Option<String>,
 }
 
 /// What a stream is, so that whoever stores it need not be told. Unknown fields are ignored, missing ones are empty.

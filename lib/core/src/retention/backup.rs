@@ -74,12 +74,12 @@ impl Backup {
 /// arguments; and of all streams and files of which nothing is known but their set. Queries and files change their names with the day.
 #[must_use]
 pub fn origin(source: &Source) -> u64 {
-    let Source { source_type, name, database, part, command_sha256, .. } = source;
+    let Source { source_type, name, database, part, command_digest, .. } = source;
     let mut hasher = DefaultHasher::new();
     match source_type.as_str() {
         "table" | DATABASE => (source_type, name, database, part).hash(&mut hasher),
         "query" => (source_type, database).hash(&mut hasher),
-        "command" => (source_type, name, command_sha256).hash(&mut hasher),
+        "command" => (source_type, name, command_digest).hash(&mut hasher),
         _ => {}
     }
     hasher.finish()
@@ -126,11 +126,11 @@ mod tests {
     #[test]
     fn commands_are_told_apart_by_their_words() {
         let of = |sha256: Option<&str>, name: &str| {
-            let command_sha256 = sha256.map(str::to_owned);
+            let command_digest = sha256.map(str::to_owned);
             origin(&Source {
                 source_type: "command".to_owned(),
                 name: name.to_owned(),
-                command_sha256,
+                command_digest,
                 ..Source::default()
             })
         };
