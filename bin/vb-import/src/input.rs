@@ -100,7 +100,8 @@ fn alone(window: Window, name: &str, label: Option<&Label>) -> Result<Backup> {
             file.rows()
         )));
     }
-    Ok(Backup::alone(file, label.map(|label| label.kind)))
+    let kind = label.map(|label| label.kind).or(file.kind());
+    Ok(Backup::alone(file, kind))
 }
 
 fn archive(window: &Window, name: &str) -> Result<Chain> {

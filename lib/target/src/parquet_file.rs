@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use vb_core::label::{Kind, LABEL_KEY, Label};
 use vb_core::{Error, Result};
 use vb_postgres::aside::{ASIDE_KEY, Aside};
 use vb_postgres::keys::{self, Deletes};
@@ -36,6 +37,7 @@ pub struct ParquetFile {
     stored: Option<StoredSchema>,
     asides: Vec<Aside>,
     has_deletes: bool,
+    kind: Option<Kind>,
     rows: u64,
 }
 
@@ -71,10 +73,13 @@ impl ParquetFile {
         let state_hash = ours(footer, row_hash::STATE_KEY, name, "hash of the table")?;
         let asides = ours(footer, ASIDE_KEY, name, "list of values kept aside")?.unwrap_or_default();
         let has_deletes = text_of(footer, keys::METADATA_KEY).is_some();
+        let label: Option<Label> = ours(footer, LABEL_KEY, name, "label")?;
+        // One of other rows was kept by a program that took some away.
+        let kind = label.filter(|label| label.records == Some(rows)).map(|label| label.kind);
         // What the footer says is known now; of a long chain, many files are open.
         let metadata = without_texts(&metadata).map_err(|cause| without_footer(name, &cause))?;
         let name = name.to_owned();
-        Ok(Self { file, name, metadata, description, row_hash, state_hash, stored, asides, has_deletes, rows })
+        Ok(Self { file, name, metadata, description, row_hash, state_hash, stored, asides, has_deletes, kind, rows })
     }
 
     /// What it is to people.
@@ -123,6 +128,12 @@ impl ParquetFile {
     #[must_use]
     pub fn asides(&self) -> &[Aside] {
         &self.asides
+    }
+
+    /// Whether it holds everything or what changed, where it says so itself.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        self.kind
     }
 
     /// Whether it says which rows are gone.

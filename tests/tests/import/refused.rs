@@ -10,6 +10,12 @@ fn an_incremental_backup_alone_is_no_table() -> Result<()> {
     let export = "vb-export table notes --since 2026-11-02";
     let run = pair.run(&format!("{export} | vb-import"))?.exited(5)?;
     assert!(run.stderr_text().contains("this backup is incremental"), "{run}");
+    for way in
+        ["| cat | vb-import", "| vb-compress | cat | vb-compress -d | cat | vb-import", "-o part && vb-import part"]
+    {
+        let run = pair.run(&format!("{export} {way}"))?.exited(5)?;
+        assert!(run.stderr_text().contains("this backup is incremental"), "{run}");
+    }
     pair.run(&format!("{export} | vb-import --mode insert"))?.succeeded()?;
     let run = pair.run(&format!("{export} | vb-import --mode replace"))?.exited(5)?;
     assert!(run.stderr_text().contains("would hold only what changed"), "{run}");
