@@ -110,7 +110,8 @@ fn damage_is_never_sealed_and_leaves_no_file() {
         let place = place();
         let manifest = large(&place);
         let key = manifest.objects[0].key.as_str();
-        let line = format!("object=backups/{key}; {damage}; vb-get --latest -o out; code=$?; ls; exit $code");
+        let id = &manifest.id;
+        let line = format!("object=backups/{key}; {damage}; vb-get {id} -o out; code=$?; ls; exit $code");
         let run = place.shell(&line).run().unwrap().exited(6).unwrap();
         let failed = run.event("vb-get", "failed").unwrap();
         let message = failed["message"].as_str().unwrap();
@@ -139,6 +140,30 @@ fn a_newest_that_cannot_be_read_is_not_skipped() {
     let run = place.shell("vb-get --latest").run().unwrap().exited(6).unwrap();
     assert!(run.stderr_text().contains("w_20261121_020000_metadata.json"), "{run}");
     place.shell("vb-get w_20261121_010000").run().unwrap().succeeded().unwrap();
+}
+
+#[test]
+fn a_newest_of_which_objects_are_missing_is_passed_over_aloud() {
+    let place = place();
+    place.shell(": > backups/w/w_20261121_020000.jsonl").run().unwrap().succeeded().unwrap();
+    for line in ["vb-get --latest --dry-run", "vb-get --at 2026-11-21 --dry-run"] {
+        let run = place.shell(line).run().unwrap().succeeded().unwrap();
+        assert_eq!(run.event("vb-get", "done").unwrap()["id"], "w_20261121_010000", "{line}");
+        let words = "w_20261121_020000 is incomplete: w/w_20261121_020000.jsonl has 0 bytes instead of ";
+        assert!(run.stderr_text().contains(words), "{line}: {run}");
+    }
+    place.shell("vb-get w_20261121_020000").run().unwrap().exited(6).unwrap();
+    place.shell("rm backups/w/*.jsonl; vb-get --latest").run().unwrap().exited(6).unwrap();
+}
+
+#[test]
+fn a_day_and_a_minute_are_all_of_them() {
+    let place = place();
+    for (at, hour) in [("2026-11-21", 2), ("2026-11-21T01:00", 1), ("2026-11-21T01:59", 1), ("2026-11-21 02:00", 2)] {
+        let run = place.shell(&format!("vb-get --at '{at}' --dry-run")).run().unwrap().succeeded().unwrap();
+        assert_eq!(run.event("vb-get", "done").unwrap()["id"], format!("w_20261121_{hour:02}0000"), "{at}");
+    }
+    place.shell("vb-get --at 2026-11-20 --dry-run").run().unwrap().exited(4).unwrap();
 }
 
 #[test]

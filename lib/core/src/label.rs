@@ -47,7 +47,7 @@ pub enum Proof {
 pub const DATABASE: &str = "database";
 
 /// Where a stream came from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Source {
     /// `table`, `query`, `database`, `command`, `file` or `stream`.

@@ -92,11 +92,11 @@ fn put_back(store: &dyn Store, id: &str, (key, manifest): (&Key, &[u8]), error: 
 }
 
 /// Deletes an object that a run has stored in vain. If a manifest names it by now, another run has made it part of a
-/// backup (a copy of the same backup finds it and takes it over), and it stays.
+/// backup (a copy of the same backup finds it and takes it over), and it stays. Tells whether it has gone.
 ///
 /// # Errors
 /// Those of the store.
-pub fn delete_unnamed(store: &dyn Store, key: &Key) -> Result<()> {
+pub fn delete_unnamed(store: &dyn Store, key: &Key) -> Result<bool> {
     let named = match id_of(key).and_then(|id| naming::parse_id(id).map(|(set, _)| naming::manifest_key(set, id))) {
         Some(manifest_key) => match listing::read(store, &manifest_key?) {
             Ok(manifest) => manifest.objects.iter().any(|object| object.key == *key),
@@ -105,7 +105,10 @@ pub fn delete_unnamed(store: &dyn Store, key: &Key) -> Result<()> {
         },
         None => false,
     };
-    if named { Ok(()) } else { store.delete(key) }
+    if !named {
+        store.delete(key)?;
+    }
+    Ok(!named)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use vb_core::chain::{Link, Linked};
 use vb_core::label::{Kind, Label, Proof, Source};
 use vb_core::manifest::{Manifest, Object};
 use vb_core::position::Position;
@@ -97,6 +98,13 @@ impl Row {
         label.tags = self.tags.to_vec();
         let objects = self.objects.iter().map(object).collect::<Result<_>>()?;
         Ok(Manifest::new(&self.id, self.created_at, label, objects, self.proof))
+    }
+}
+
+impl Linked for Row {
+    fn link(&self) -> Link<'_> {
+        let (schema_sha256, position) = (self.schema_sha256.as_deref(), self.position.as_deref());
+        Link { source: &self.source, since: self.since, until: self.until, schema_sha256, position }
     }
 }
 

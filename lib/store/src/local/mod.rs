@@ -4,7 +4,7 @@ mod folder;
 mod staged;
 mod walk;
 
-use crate::{Facts, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
+use crate::{Facts, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload, Warn, no_warning};
 use folder::{Root, length, modified_at, step_error};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -22,18 +22,25 @@ use walk::{Found, Walk};
 /// Keys are paths below the root folder, which is made by the first write.
 ///
 /// Symbolic links below the root are never followed, neither in a key's folders nor as an object: a key must not lead
-/// out of the store. The root itself may be one. Other kinds of files than regular ones are no objects.
+/// out of the store; a listing says so. The root itself may be one. Other kinds of files than regular ones are no objects.
 #[derive(Clone)]
 pub struct LocalStore {
     root: Arc<Root>,
     staging: Staging,
+    warn: Warn,
 }
 
 impl LocalStore {
     /// The store in this folder.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: Arc::new(Root::new(root.into())), staging: Staging::Unnamed }
+        Self::warning(root, no_warning())
+    }
+
+    /// The same; `warn` hears of links to folders that a listing leaves out.
+    #[must_use]
+    pub fn warning(root: impl Into<PathBuf>, warn: Warn) -> Self {
+        Self { root: Arc::new(Root::new(root.into())), staging: Staging::Unnamed, warn }
     }
 
     /// The same, but with named temporary files, as on file systems without `O_TMPFILE`: for tests.
@@ -138,7 +145,7 @@ impl Store for LocalStore {
         let mut each = |Found { key, size_bytes, modified_at }| {
             each(ObjectInfo { key, size_bytes, modified_at, crc32: None, storage_class: None })
         };
-        Walk { prefix, wants: |name| !is_temporary(name), each: &mut each }.run(&self.root)
+        Walk { prefix, wants: |name| !is_temporary(name), warn: &*self.warn, each: &mut each }.run(&self.root)
     }
 
     fn delete(&self, key: &Key) -> Result<()> {
@@ -159,7 +166,7 @@ impl Store for LocalStore {
             uploads.push(OpenUpload { key, id: String::new(), begun_at: modified_at });
             Ok(())
         };
-        Walk { prefix, wants: is_temporary, each: &mut each }.run(&self.root)?;
+        Walk { prefix, wants: is_temporary, warn: &|_| (), each: &mut each }.run(&self.root)?;
         Ok(uploads)
     }
 
