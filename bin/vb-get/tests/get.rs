@@ -37,7 +37,9 @@ fn the_backup_that_was_asked_for() {
         ("vb-get w_20261120_010000", "full 2026-11-20 01:00:00 UTC"),
         ("vb-get --latest", "incremental 2026-11-21 02:00:00 UTC"),
         ("vb-get --latest --kind full", "full 2026-11-21 01:00:00 UTC"),
-        ("vb-get --at 2026-11-21", "incremental 2026-11-20 02:00:00 UTC"),
+        ("vb-get --at 2026-11-20", "incremental 2026-11-20 02:00:00 UTC"),
+        ("vb-get --at 2026-11-21T00:00:00Z", "incremental 2026-11-20 02:00:00 UTC"),
+        ("vb-get --at 2026-11-21", "incremental 2026-11-21 02:00:00 UTC"),
         ("vb-get --at '2026-11-21 01:00:00' --kind incremental --set w", "incremental 2026-11-20 02:00:00 UTC"),
         ("vb-get --latest -o out >status && cat out", "incremental 2026-11-21 02:00:00 UTC"),
     ] {
@@ -51,7 +53,7 @@ fn what_is_not_there_is_not_found() {
     let place = place();
     for (line, code, words) in [
         ("vb-get w_20261119_010000", 4, "no backup w_20261119_010000"),
-        ("vb-get --at 2026-11-19", 4, "no backup as of 2026-11-19T00:00:00Z of w"),
+        ("vb-get --at 2026-11-19", 4, "no backup as of 2026-11-19T23:59:59Z of w"),
         ("vb-get --latest --set v", 4, "no backup of v"),
         ("vb-get --latest --store file://./elsewhere", 4, "no backup in"),
         ("vb-get nonsense", 2, "is no backup's id"),
@@ -163,7 +165,7 @@ fn a_day_and_a_minute_are_all_of_them() {
         let run = place.shell(&format!("vb-get --at '{at}' --dry-run")).run().unwrap().succeeded().unwrap();
         assert_eq!(run.event("vb-get", "done").unwrap()["id"], format!("w_20261121_{hour:02}0000"), "{at}");
     }
-    place.shell("vb-get --at 2026-11-20 --dry-run").run().unwrap().exited(4).unwrap();
+    place.shell("vb-get --at 2026-11-19 --dry-run").run().unwrap().exited(4).unwrap();
 }
 
 #[test]

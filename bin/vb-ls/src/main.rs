@@ -21,7 +21,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use vb_core::manifest::Manifest;
 use vb_core::time::Instant;
-use vb_core::{Error, ErrorKind, Result, chain};
+use vb_core::{Error, ErrorKind, Result, chain, naming};
 use vb_pipe::{Command, CommonArguments, Done, Session};
 use vb_repository::{Entry, words};
 
@@ -40,7 +40,11 @@ impl Command for Arguments {
     fn run(self, session: &Session) -> anyhow::Result<Done> {
         let now = session.now();
         let (set, wanted, assertion) = (self.set(session)?, self.wanted(now)?, self.assertion()?);
-        let inventory = Inventory::take(session, &self.locations(session)?, set.as_deref())?;
+        let locations = self.locations(session)?;
+        let mut inventory = Inventory::take(session, &locations, set.as_deref())?;
+        if self.chain.as_ref().is_some_and(|id| leads_to_another_set(&inventory, id)) {
+            inventory = Inventory::take(session, &locations, None)?;
+        }
         if let Some(path) = &self.marking.mark {
             return Ok(mark::agree(&self, path, session, &inventory)?);
         }
@@ -141,15 +145,28 @@ fn done(session: &Session, inventory: &Inventory, chosen: &[&Backup]) -> Result<
     session.done(&fields, format!("{count} backups, {} in {}{lacking}", words::bytes(size_bytes), inventory.place()))
 }
 
-/// The links are followed before anything is judged, so that only the chain's own manifests are.
-fn chain_of<'all>(inventory: &'all Inventory, id: &str) -> Result<Vec<&'all Backup>> {
+/// Whether a backup stands, directly or further down, on one of a set that was not listed, as older versions made them.
+fn leads_to_another_set(inventory: &Inventory, id: &str) -> bool {
+    links(inventory, id).iter().any(|link| {
+        let base = link.entry.row.base.as_deref().and_then(naming::parse_id);
+        base.is_some_and(|(set, _)| *set != *link.entry.row.set)
+    })
+}
+
+/// A backup and what it stands on, as far as that is listed.
+fn links<'all>(inventory: &'all Inventory, id: &str) -> Vec<&'all Backup> {
     let by_id: HashMap<&str, &Backup> =
         inventory.backups.iter().map(|backup| (&*backup.entry.row.id, backup)).collect();
-    let base = |backup: &&Backup| by_id.get(backup.entry.row.base.as_deref()?).copied();
-    let links = std::iter::successors(by_id.get(id).copied(), base).take(by_id.len() + 1);
-    let manifests: Vec<Manifest> = links.map(|backup| backup.entry.row.manifest()).collect::<Result<_>>()?;
-    let chain = chain::resolve(&manifests, id)?;
-    Ok(chain.into_iter().filter_map(|manifest| by_id.get(manifest.id.as_str()).copied()).collect())
+    let base = |backup: &&'all Backup| by_id.get(backup.entry.row.base.as_deref()?).copied();
+    std::iter::successors(by_id.get(id).copied(), base).take(by_id.len() + 1).collect()
+}
+
+/// The links are followed before anything is judged, so that only the chain's own manifests are.
+fn chain_of<'all>(inventory: &'all Inventory, id: &str) -> Result<Vec<&'all Backup>> {
+    let links = links(inventory, id);
+    let manifests: Vec<Manifest> = links.iter().map(|backup| backup.entry.row.manifest()).collect::<Result<_>>()?;
+    let length = chain::resolve(&manifests, id)?.len();
+    Ok(links.into_iter().take(length).rev().collect())
 }
 
 fn main() -> ExitCode {

@@ -9,11 +9,12 @@ use folder::{Root, length, modified_at, step_error};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use staged::{Staged, Staging, is_temporary};
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use vb_core::key::Key;
 use vb_core::parts::{MEBIBYTE, PartLimits};
 use vb_core::{Error, Result};
@@ -37,9 +38,15 @@ impl LocalStore {
         Self::warning(root, no_warning())
     }
 
-    /// The same; `warn` hears of links to folders that a listing leaves out.
+    /// The same; `warn` hears once of each link to a folder that a listing leaves out.
     #[must_use]
     pub fn warning(root: impl Into<PathBuf>, warn: Warn) -> Self {
+        let told = Mutex::new(HashSet::new());
+        let warn: Warn = Arc::new(move |words: &str| {
+            if told.lock().unwrap_or_else(PoisonError::into_inner).insert(words.to_owned()) {
+                warn(words);
+            }
+        });
         Self { root: Arc::new(Root::new(root.into())), staging: Staging::Unnamed, warn }
     }
 
