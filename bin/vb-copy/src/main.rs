@@ -5,6 +5,7 @@ mod run;
 
 use clap::Parser;
 use run::Run;
+use std::collections::HashSet;
 use std::process::ExitCode;
 use vb_core::environment::{Environment, VB_SET};
 use vb_core::location::Location;
@@ -111,14 +112,16 @@ impl Copy {
 
 /// Backups of older versions may stand on one of another set: that comes too.
 fn add_bases_of_other_sets(from: &dyn Store, here: &mut Listing, to: &dyn Store, there: &mut Listing) -> Result<()> {
-    let mut bases = copy::unlisted_bases(&here.backups);
-    while !bases.is_empty() {
+    let mut asked_for = HashSet::new();
+    loop {
+        let mut bases = copy::unlisted_bases(&here.backups);
+        bases.retain(|base| asked_for.insert(base.clone()));
+        if bases.is_empty() {
+            return Ok(());
+        }
         listing::add(from, here, &bases)?;
         listing::add(to, there, &bases)?;
-        let found = copy::unlisted_bases(&here.backups);
-        bases = found.into_iter().filter(|base| !bases.contains(base)).collect();
     }
-    Ok(())
 }
 
 /// What a side's store reads its settings from.

@@ -42,7 +42,7 @@ pub(crate) struct Line<'all> {
     source: &'all Source,
     schema_sha256: Option<&'all str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<Position>,
+    position: Option<&'all Position>,
 }
 
 #[derive(Serialize)]
@@ -97,6 +97,6 @@ pub(crate) fn line<'all>(
         proof: row.proof,
         source: &row.source,
         schema_sha256: row.schema_sha256.as_deref(),
-        position: row.position.as_ref().map(|position| position.reach()),
+        position: row.position.as_deref(),
     }
 }

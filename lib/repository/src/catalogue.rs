@@ -59,7 +59,7 @@ impl From<Entry> for Backup {
             set: row.set.as_ref().to_owned(),
             source: row.source,
             schema_sha256: row.schema_sha256,
-            position: row.position.map(|position| Arc::new(position.reach())),
+            position: row.position,
             kind: row.kind,
             base: row.base.map(String::from),
             created_at: row.created_at,

@@ -30,7 +30,7 @@ pub struct Row {
     pub until: Option<Instant>,
     /// Whether an incremental may stand on it.
     pub continues: bool,
-    /// How far it reaches, without where the rows lie.
+    /// How far it reaches, as far as a chain's proof needs it.
     pub position: Option<Arc<Position>>,
     /// In how many buckets of keys some are gone.
     pub deletes: Option<u64>,
@@ -128,9 +128,9 @@ impl Shared {
         new
     }
 
-    /// The one copy of what a chain's proof needs of a position. Where the rows lie would take too much room.
+    /// The one copy of what a chain's proof needs of a position. All of it would take too much room.
     pub(crate) fn position(&mut self, position: &Position) -> Arc<Position> {
-        let position = Position { storage: None, ..position.clone() };
+        let position = position.reach();
         if let Some(known) = self.positions.get(&position) {
             return Arc::clone(known);
         }
