@@ -15,7 +15,7 @@ pub struct Made<'text> {
     pub created_at: &'text str,
     /// The id of what it stands on; then it is incremental.
     pub base: Option<&'text str>,
-    /// The length that the manifest gives its object, which itself is empty.
+    /// The length of its object, which is a hole.
     pub size_bytes: u64,
 }
 
@@ -53,7 +53,8 @@ impl Made<'_> {
     pub fn write(&self, store: &Path) -> Result<()> {
         let (folder, id) = (store.join(self.set), self.id());
         fs::create_dir_all(&folder).context("making the set's folder")?;
-        fs::write(folder.join(format!("{id}.parquet.gz")), b"").context("writing an object")?;
+        let object = fs::File::create(folder.join(format!("{id}.parquet.gz"))).context("making an object")?;
+        object.set_len(self.size_bytes).context("writing an object")?;
         let manifest = format!("{}\n", self.manifest());
         fs::write(folder.join(format!("{id}_metadata.json")), manifest).context("writing a manifest")
     }

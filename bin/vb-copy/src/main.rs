@@ -5,12 +5,14 @@ mod run;
 
 use clap::Parser;
 use run::Run;
+use std::collections::HashSet;
 use std::process::ExitCode;
 use vb_core::environment::{Environment, VB_SET};
 use vb_core::location::Location;
 use vb_core::{Error, Result, naming};
 use vb_pipe::{Command, CommonArguments, Done, EXIT_CODES, Session};
-use vb_repository::{Listing, StoreArguments, WritingArguments, arguments, copy, guard, list};
+use vb_repository::{Listing, StoreArguments, WritingArguments, arguments, copy, guard, list, listing};
+use vb_store::Store;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,7 +46,7 @@ struct Copy {
     #[arg(long, value_name = "PREFIX")]
     to_env: Option<String>,
 
-    /// Only the backups of this set; by default VB_SET, else every set
+    /// Only the backups of this set, and what they stand on; by default VB_SET, else every set
     #[arg(long, value_name = "NAME", conflicts_with = "ids")]
     set: Option<String>,
 
@@ -78,26 +80,47 @@ impl Command for Copy {
         let (here, there) = (side(session, "--from-env", &self.from_env)?, side(session, "--to-env", &self.to_env)?);
         let from = arguments::open(session, &source, &here)?;
         let to = arguments::open_to_write(session, target, &there, &self.writing)?;
-        let (here, there) = (list(&*from, set)?, list(&*to.store, set)?);
+        let (mut here, mut there) = (list(&*from, set)?, list(&*to.store, set)?);
         self.refuse_unknown(&here, &*from)?;
-        let ids = Some(self.ids.as_slice()).filter(|ids| !ids.is_empty());
+        let ids = match set {
+            Some(_) => Some(here.backups.iter().map(|manifest| manifest.id.clone()).collect()),
+            None => Some(self.ids.clone()).filter(|ids| !ids.is_empty()),
+        };
+        if set.is_some() {
+            add_bases_of_other_sets(&*from, &mut here, &*to.store, &mut there)?;
+        }
+        let ids = ids.as_deref();
         let plan = copy::plan(&here.backups, &there.backups, ids);
         let mut run = Run::new(session, &*from, &to, self.common.dry_run, &plan);
         run.compare(&here, &there)?;
-        run.copy(&plan)?;
+        run.copy(&plan, &here, &there)?;
         run.copy_pins(&here, &there, &plan, ids)?;
         Ok(run.conclude()?)
     }
 }
 
 impl Copy {
-    fn refuse_unknown(&self, here: &Listing, from: &dyn vb_store::Store) -> Result<()> {
+    fn refuse_unknown(&self, here: &Listing, from: &dyn Store) -> Result<()> {
         let unknown = self.ids.iter().find(|id| !here.backups.iter().any(|manifest| manifest.id == **id));
         match unknown {
             Some(id) => Err(Error::not_found(format!("no backup {id} in {}", from.describe()))
                 .with_hint("vb-ls shows what is there.")),
             None => Ok(()),
         }
+    }
+}
+
+/// Backups of older versions may stand on one of another set: that comes too.
+fn add_bases_of_other_sets(from: &dyn Store, here: &mut Listing, to: &dyn Store, there: &mut Listing) -> Result<()> {
+    let mut asked_for = HashSet::new();
+    loop {
+        let mut bases = copy::unlisted_bases(&here.backups);
+        bases.retain(|base| asked_for.insert(base.clone()));
+        if bases.is_empty() {
+            return Ok(());
+        }
+        listing::add(from, here, &bases)?;
+        listing::add(to, there, &bases)?;
     }
 }
 

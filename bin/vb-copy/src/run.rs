@@ -6,7 +6,7 @@ use vb_core::fact::Fact;
 use vb_core::manifest::Manifest;
 use vb_core::{Error, ErrorKind, Result};
 use vb_pipe::{Done, Progress, Session};
-use vb_repository::{Listing, OpenStore, copy, listing, words};
+use vb_repository::{Listing, OpenStore, copy, listing, whole, words};
 use vb_store::Store;
 
 /// A pin is empty or a few words.
@@ -47,8 +47,7 @@ impl<'run> Run<'run> {
 
     /// What both stores have must be the same; what cannot be read is a failure of its own.
     pub(crate) fn compare(&mut self, here: &Listing, there: &Listing) -> Result<()> {
-        let theirs: HashMap<&str, &Manifest> =
-            there.backups.iter().map(|manifest| (manifest.id.as_str(), manifest)).collect();
+        let theirs = by_id(there);
         for manifest in &here.backups {
             match theirs.get(manifest.id.as_str()) {
                 Some(their) if *their == manifest => self.totals.present += 1,
@@ -68,16 +67,21 @@ impl<'run> Run<'run> {
     }
 
     /// A base comes before what stands on it; if it does not come, neither does that.
-    pub(crate) fn copy(&mut self, plan: &[&Manifest]) -> Result<()> {
-        let mut lost: HashSet<&str> = HashSet::new();
+    pub(crate) fn copy(&mut self, plan: &[&Manifest], here: &Listing, there: &Listing) -> Result<()> {
+        let (mut lost, mut copied): (HashSet<&str>, HashSet<&str>) = (HashSet::new(), HashSet::new());
+        let (ours, theirs) = (by_id(here), by_id(there));
         for manifest in plan {
             let result = match manifest.base.as_deref().filter(|base| lost.contains(base)) {
                 Some(base) => Err(Error::failure(format!("copying {}: its base {base} was not copied", manifest.id))),
-                None if self.dry_run => Ok(()),
-                None => self.copy_one(manifest),
+                None => self
+                    .check_base(manifest, &ours, &theirs, &copied, there)
+                    .and_then(|()| if self.dry_run { Ok(()) } else { self.copy_one(manifest) }),
             };
             match result {
-                Ok(()) => self.report(manifest)?,
+                Ok(()) => {
+                    copied.insert(&manifest.id);
+                    self.report(manifest)?;
+                }
                 Err(error) => {
                     lost.insert(&manifest.id);
                     let gone = error.kind() == ErrorKind::Unavailable;
@@ -90,6 +94,28 @@ impl<'run> Run<'run> {
             }
         }
         Ok(())
+    }
+
+    /// An increment comes only where its very base is, all of it.
+    fn check_base(
+        &self,
+        manifest: &Manifest,
+        ours: &HashMap<&str, &Manifest>,
+        theirs: &HashMap<&str, &Manifest>,
+        copied: &HashSet<&str>,
+        there: &Listing,
+    ) -> Result<()> {
+        let base = manifest.base.as_deref().unwrap_or_default();
+        let refused = |why: &str| {
+            let step = format!("copying {} to {}: its base {base} {why}", manifest.id, self.to.store.describe());
+            Error::integrity(step).with_hint(
+                "vb-verify says which backups are whole; restore an earlier one, and make a full backup now.",
+            )
+        };
+        copy::base_is_the_same(manifest, ours, theirs, copied).map_err(refused)?;
+        let present = theirs.get(base).filter(|_| !copied.contains(base));
+        let flaw = present.map(|base| whole::flaw_of(&*self.to.store, base, &there.objects)).transpose()?.flatten();
+        flaw.map_or(Ok(()), |flaw| Err(refused(&format!("is incomplete there: {flaw}"))))
     }
 
     fn copy_one(&self, manifest: &Manifest) -> Result<()> {
@@ -190,4 +216,8 @@ impl<'run> Run<'run> {
         let message = format!("{failed} could not be copied; the first: {first}");
         Ok(done.but(Error::new(ErrorKind::Partial, message).with_hint("Run it again; it goes on where it stopped.")))
     }
+}
+
+fn by_id(listing: &Listing) -> HashMap<&str, &Manifest> {
+    listing.backups.iter().map(|manifest| (manifest.id.as_str(), manifest)).collect()
 }

@@ -216,3 +216,26 @@ fn each_side_may_have_variables_of_its_own() {
     let unknown = place.shell(&line.replace("OLD_", "NEVER_")).envs(new.variables()).run().unwrap();
     assert!(unknown.exited(2).unwrap().stderr_text().contains("no variable begins so"));
 }
+
+#[test]
+fn an_increment_comes_only_where_its_own_base_is() {
+    let place = Place::new().unwrap();
+    // Another full backup of the same second, as two machines make it.
+    backup(&place, 1, None, 20);
+    place.shell("mv a b").run().unwrap().succeeded().unwrap();
+    backup(&place, 1, None, 10);
+    backup(&place, 2, Some(1), 10);
+    let copy = |more: &str| place.shell(&format!("{more} vb-copy --from file://./a --to file://./b")).run().unwrap();
+    let run = copy("").exited(5).unwrap();
+    let failed: Vec<Value> = run.status_lines().unwrap().into_iter().filter(|line| line["event"] == "failed").collect();
+    assert_eq!((&failed[1]["id"], &failed[1]["error"]), (&"w_20261121_020000".into(), &"integrity".into()), "{run}");
+    assert!(failed[1]["message"].as_str().unwrap().contains("base w_20261121_010000 is another backup there"), "{run}");
+    assert_eq!(files(&place.path("b")).unwrap().len(), 2);
+    copy("rm -r b; mkdir b; mv a/w/w_20261121_010000* .;").exited(6).unwrap();
+    assert_eq!(files(&place.path("b")).unwrap().len(), 0, "there is no base at all");
+    // The right one, of which an object is missing there.
+    let run = copy("mv w_20261121_010000* a/w/; cp -r a/. b; rm b/w/*020000* b/w/*010000.parquet;").exited(3).unwrap();
+    assert!(run.stderr_text().contains("is incomplete there: w/w_20261121_010000.parquet is not there"), "{run}");
+    copy("rm -r b;").succeeded().unwrap();
+    assert_eq!(files(&place.path("b")).unwrap().len(), 4);
+}

@@ -22,7 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   vb-get verification_20261121_031500 | vb-compress -d | vb-import --mode upsert
   vb-get --latest --kind full -o full.parquet.gz
-  vb-get --at '2026-11-20 12:00:00' --set verification | gunzip | head -c 4
+  vb-get --at 2026-11-20 --set verification | gunzip | head -c 4
   vb-get --chain verification_20261121_031500 | vb-import
   vb-get --latest --chain -o everything.tar
 ";
@@ -35,11 +35,11 @@ struct Get {
     #[arg(value_name = "ID", required_unless_present_any = ["latest", "at"], conflicts_with_all = ["latest", "at", "kind"])]
     id: Option<String>,
 
-    /// The newest backup of the set
+    /// The newest backup of the set that is all there
     #[arg(long)]
     latest: bool,
 
-    /// The newest backup that shows the source at this time or earlier
+    /// The newest backup that shows the source at this time or earlier; a day, or a time without seconds, is all of it
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 
@@ -148,7 +148,7 @@ impl Get {
     }
 
     fn wanted(&self, session: &Session) -> Result<Wanted> {
-        let at = self.at.as_deref().map(|at| watermark::parse_when(at, session.now())).transpose()?;
+        let at = self.at.as_deref().map(|at| watermark::parse_at(at, session.now())).transpose()?;
         let kind = self.kind.as_deref().map(|kind| if kind == "full" { Kind::Full } else { Kind::Incremental });
         Ok(Wanted { kind, at })
     }
@@ -164,7 +164,7 @@ impl Get {
             }
             None => select::only_set(store)?,
         };
-        select::newest(store, &set, wanted)
+        select::newest(store, &set, wanted, session.now(), &mut |words| session.warn(words))
     }
 }
 

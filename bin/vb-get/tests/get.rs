@@ -37,7 +37,9 @@ fn the_backup_that_was_asked_for() {
         ("vb-get w_20261120_010000", "full 2026-11-20 01:00:00 UTC"),
         ("vb-get --latest", "incremental 2026-11-21 02:00:00 UTC"),
         ("vb-get --latest --kind full", "full 2026-11-21 01:00:00 UTC"),
-        ("vb-get --at 2026-11-21", "incremental 2026-11-20 02:00:00 UTC"),
+        ("vb-get --at 2026-11-20", "incremental 2026-11-20 02:00:00 UTC"),
+        ("vb-get --at 2026-11-21T00:00:00Z", "incremental 2026-11-20 02:00:00 UTC"),
+        ("vb-get --at 2026-11-21", "incremental 2026-11-21 02:00:00 UTC"),
         ("vb-get --at '2026-11-21 01:00:00' --kind incremental --set w", "incremental 2026-11-20 02:00:00 UTC"),
         ("vb-get --latest -o out >status && cat out", "incremental 2026-11-21 02:00:00 UTC"),
     ] {
@@ -51,7 +53,7 @@ fn what_is_not_there_is_not_found() {
     let place = place();
     for (line, code, words) in [
         ("vb-get w_20261119_010000", 4, "no backup w_20261119_010000"),
-        ("vb-get --at 2026-11-19", 4, "no backup as of 2026-11-19T00:00:00Z of w"),
+        ("vb-get --at 2026-11-19", 4, "no backup as of 2026-11-19T23:59:59Z of w"),
         ("vb-get --latest --set v", 4, "no backup of v"),
         ("vb-get --latest --store file://./elsewhere", 4, "no backup in"),
         ("vb-get nonsense", 2, "is no backup's id"),
@@ -110,7 +112,8 @@ fn damage_is_never_sealed_and_leaves_no_file() {
         let place = place();
         let manifest = large(&place);
         let key = manifest.objects[0].key.as_str();
-        let line = format!("object=backups/{key}; {damage}; vb-get --latest -o out; code=$?; ls; exit $code");
+        let id = &manifest.id;
+        let line = format!("object=backups/{key}; {damage}; vb-get {id} -o out; code=$?; ls; exit $code");
         let run = place.shell(&line).run().unwrap().exited(6).unwrap();
         let failed = run.event("vb-get", "failed").unwrap();
         let message = failed["message"].as_str().unwrap();
@@ -139,6 +142,30 @@ fn a_newest_that_cannot_be_read_is_not_skipped() {
     let run = place.shell("vb-get --latest").run().unwrap().exited(6).unwrap();
     assert!(run.stderr_text().contains("w_20261121_020000_metadata.json"), "{run}");
     place.shell("vb-get w_20261121_010000").run().unwrap().succeeded().unwrap();
+}
+
+#[test]
+fn a_newest_of_which_objects_are_missing_is_passed_over_aloud() {
+    let place = place();
+    place.shell(": > backups/w/w_20261121_020000.jsonl").run().unwrap().succeeded().unwrap();
+    for line in ["vb-get --latest --dry-run", "vb-get --at 2026-11-21 --dry-run"] {
+        let run = place.shell(line).run().unwrap().succeeded().unwrap();
+        assert_eq!(run.event("vb-get", "done").unwrap()["id"], "w_20261121_010000", "{line}");
+        let words = "w_20261121_020000 is incomplete: w/w_20261121_020000.jsonl has 0 bytes instead of ";
+        assert!(run.stderr_text().contains(words), "{line}: {run}");
+    }
+    place.shell("vb-get w_20261121_020000").run().unwrap().exited(6).unwrap();
+    place.shell("rm backups/w/*.jsonl; vb-get --latest").run().unwrap().exited(6).unwrap();
+}
+
+#[test]
+fn a_day_and_a_minute_are_all_of_them() {
+    let place = place();
+    for (at, hour) in [("2026-11-21", 2), ("2026-11-21T01:00", 1), ("2026-11-21T01:59", 1), ("2026-11-21 02:00", 2)] {
+        let run = place.shell(&format!("vb-get --at '{at}' --dry-run")).run().unwrap().succeeded().unwrap();
+        assert_eq!(run.event("vb-get", "done").unwrap()["id"], format!("w_20261121_{hour:02}0000"), "{at}");
+    }
+    place.shell("vb-get --at 2026-11-19 --dry-run").run().unwrap().exited(4).unwrap();
 }
 
 #[test]

@@ -61,11 +61,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
 
-    /// Only the newest of each set; none is exit code 4
+    /// Only the newest of each set that is all there; none is exit code 4
     #[arg(long)]
     pub(crate) latest: bool,
 
     /// Only the newest of each set that shows the source at this time or earlier; none is exit code 4
+    ///
+    /// A day, or a time without seconds, is all of it: 2026-11-21 is the end of that day.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
 
@@ -138,7 +140,8 @@ impl Arguments {
     pub(crate) fn wanted(&self, now: Instant) -> Result<Wanted> {
         let time = |text: &Option<String>| text.as_deref().map(|text| watermark::parse_when(text, now)).transpose();
         let kind = self.kind.as_deref().map(|kind| if kind == "full" { Kind::Full } else { Kind::Incremental });
-        Ok(Wanted { kind, since: time(&self.since)?, until: time(&self.until)?, at: time(&self.at)? })
+        let at = self.at.as_deref().map(|at| watermark::parse_at(at, now)).transpose()?;
+        Ok(Wanted { kind, since: time(&self.since)?, until: time(&self.until)?, at })
     }
 
     pub(crate) fn assertion(&self) -> Result<Option<Assertion>> {

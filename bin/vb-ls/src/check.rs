@@ -1,5 +1,6 @@
 //! `--assert`: a condition on each set, whose failure is this command's.
 
+use crate::newest;
 use crate::stats::{self, SetStats};
 use serde_json::json;
 use vb_core::assertion::{Assertion, Failure, Known};
@@ -22,12 +23,25 @@ pub(crate) fn all(
     place: &str,
 ) -> Result<()> {
     let sets = stats::of(chosen);
+    // What is not all there, or from a clock that was ahead, would let every condition hold for ever.
+    let counted: Vec<&Backup> =
+        chosen.iter().filter(|backup| backup.incomplete.is_none() && !newest::is_ahead(backup, now)).copied().collect();
+    let counted = stats::of(&counted);
     if sets.is_empty() {
         let set = wanted_set.map(|set| format!(" of {set}")).unwrap_or_default();
         return Err(Error::failure(format!("there is no backup{set} in {place}, so nothing can hold")));
     }
     let mut reasons = Vec::new();
-    for set in &sets {
+    for set in sets.iter().filter(|set| !counted.iter().any(|counted| counted.set == set.set)) {
+        let count = set.backups.len();
+        let why = format!("none of its {count} backups counts: they are incomplete, or dated in the future");
+        session.event(
+            "assertion",
+            &json!({ "set": set.set, "id": "", "holds": false, "failures": [{ "clause": "", "actual": why }] }),
+        )?;
+        reasons.push(format!("{}: {why}", set.set));
+    }
+    for set in &counted {
         let (id, failures) = judge(set, assertion, now);
         let clauses: Vec<_> =
             failures.iter().map(|failure| json!({ "clause": failure.clause, "actual": failure.actual })).collect();

@@ -23,6 +23,8 @@ pub(crate) struct Backup {
     differing: u64,
     /// The best of what the stores' facts say.
     pub(crate) level: Level,
+    /// Which of its objects is not as it should be, in words, if no store has all of them.
+    pub(crate) incomplete: Option<Box<str>>,
 }
 
 /// The stores and what they have.
@@ -63,7 +65,8 @@ impl Inventory {
         set: Option<&str>,
     ) -> Result<()> {
         let store = StoreArguments { store: Some(location.to_string()) }.open(session)?;
-        let found = catalogue(&*store, set, &Cache::of(&location.to_string(), environment))?;
+        let found = catalogue(&*store, set, &Cache::of(&location.to_string(), environment), session.now())?;
+        found.warnings.iter().for_each(|words| session.warn(&format!("{words} ({location})")));
         session.explain(&format!("{location}: {} backups, {} manifests read", found.entries.len(), found.read));
         found.unreadable.iter().for_each(|error| session.warn(&format!("{error} ({location})")));
         self.unreadable += found.unreadable.len();
@@ -118,14 +121,20 @@ impl Inventory {
 }
 
 impl Backup {
+    /// A store that lacks an object of it lacks it.
     fn new(entry: Entry, bit: u64) -> Self {
-        Self { level: entry.health().level, entry, holders: bit, differing: 0 }
+        let incomplete = entry.incomplete.clone();
+        let holders = if incomplete.is_some() { 0 } else { bit };
+        Self { level: entry.health().level, entry, holders, differing: 0, incomplete }
     }
 
     fn also(&mut self, other: &Entry, bit: u64) {
         let digests = |entry: &Entry| entry.row.objects.iter().map(|object| object.sha256.clone()).collect::<Vec<_>>();
         if digests(&self.entry) == digests(other) {
-            self.holders |= bit;
+            if other.incomplete.is_none() {
+                self.holders |= bit;
+                self.incomplete = None;
+            }
             self.level = self.level.max(other.health().level);
         } else {
             self.differing |= bit;

@@ -3,6 +3,7 @@
 use crate::inventory::{Backup, Inventory};
 use serde::Serialize;
 use vb_core::label::{Kind, Proof, Source};
+use vb_core::position::Position;
 use vb_core::time::{self, Instant};
 
 /// What `null` and empty are left out of where a field is new, so that lines stay short.
@@ -22,6 +23,8 @@ pub(crate) struct Line<'all> {
     level: u8,
     verified_at: Option<String>,
     damaged: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incomplete: Option<&'all str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pinned: bool,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -38,6 +41,8 @@ pub(crate) struct Line<'all> {
     proof: Proof,
     source: &'all Source,
     schema_sha256: Option<&'all str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<&'all Position>,
 }
 
 #[derive(Serialize)]
@@ -80,6 +85,7 @@ pub(crate) fn line<'all>(
         level: backup.level.number(),
         verified_at: entry.checked_at(vb_core::fact::Level::Stored).map(time::seconds),
         damaged: health.damaged,
+        incomplete: backup.incomplete.as_deref(),
         pinned: health.pinned,
         tags: &row.tags,
         stores: inventory.holders(backup),
@@ -91,5 +97,6 @@ pub(crate) fn line<'all>(
         proof: row.proof,
         source: &row.source,
         schema_sha256: row.schema_sha256.as_deref(),
+        position: row.position.as_deref(),
     }
 }

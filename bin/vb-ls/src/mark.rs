@@ -3,6 +3,7 @@
 use crate::arguments::Arguments;
 use crate::chain_of;
 use crate::inventory::{Backup, Inventory};
+use crate::newest::is_ahead;
 use serde_json::json;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -43,9 +44,14 @@ impl MarkArguments {
 
 /// Makes the mark agree.
 pub(crate) fn agree(arguments: &Arguments, path: &Path, session: &Session, inventory: &Inventory) -> Result<Done> {
-    let mark = read(path)?;
-    let newest = newest(arguments, session, inventory, mark.as_ref())?;
-    let agreement = Agreement::of(mark.as_ref(), newest.as_ref());
+    let found = read(path)?;
+    let mark = if let Found::Mark(mark) = &found { Some(&**mark) } else { None };
+    let newest = newest(arguments, session, inventory, mark)?;
+    let agreement = match (&found, &newest) {
+        (Found::NoMark(why), Some(_)) => Agreement::Written(why.clone()),
+        (Found::NoMark(why), None) => Agreement::Removed(format!("{why}, and the store has no backup to continue")),
+        _ => Agreement::of(mark, newest.as_ref()),
+    };
     let shown = path.display();
     let id = newest.as_ref().and_then(|mark| mark.id.as_deref()).unwrap_or_default();
     let words = match &agreement {
@@ -79,16 +85,44 @@ pub(crate) fn agree(arguments: &Arguments, path: &Path, session: &Session, inven
 
 /// The set that a mark's backup is in: only that one needs to be listed.
 pub(crate) fn set_of(path: &Path) -> Result<Option<String>> {
-    let id = read(path)?.and_then(|mark| mark.id).unwrap_or_default();
+    let id = if let Found::Mark(mark) = read(path)? { mark.id.unwrap_or_default() } else { String::new() };
     Ok(naming::parse_id(&id).map(|(set, _)| set.to_owned()))
 }
 
-fn read(path: &Path) -> Result<Option<Mark>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Mark::parse(&text, &path.display().to_string()).map(Some),
-        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+/// What a file holds that should hold a mark.
+#[derive(Debug)]
+enum Found {
+    /// There is no file.
+    Nothing,
+    /// Something else, and what: as a crash or a full disk leaves it.
+    NoMark(String),
+    /// A mark.
+    Mark(Box<Mark>),
+}
+
+fn read(path: &Path) -> Result<Found> {
+    match std::fs::read(path) {
+        Ok(bytes) if bytes.trim_ascii().is_empty() => Ok(Found::NoMark("it was empty".to_owned())),
+        Ok(bytes) => Ok(match Mark::parse(&String::from_utf8_lossy(&bytes), "it") {
+            Ok(mark) => Found::Mark(Box::new(mark)),
+            Err(_) => Found::NoMark("it held no mark".to_owned()),
+        }),
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(Found::Nothing),
         Err(cause) => Err(Error::io(format!("reading the watermark in {}", path.display()), cause)),
     }
+}
+
+/// Whether a restore finds all that it needs.
+fn whole_chain(inventory: &Inventory, id: &str) -> Result<()> {
+    for link in chain_of(inventory, id)? {
+        if let Some(what) = &link.incomplete {
+            return Err(Error::integrity(format!("{} is incomplete: {what}", link.entry.row.id)));
+        }
+        if link.entry.health().damaged {
+            return Err(Error::integrity(format!("{} was found damaged", link.entry.row.id)));
+        }
+    }
+    Ok(())
 }
 
 /// The mark of the newest backup that can be continued and whose chain is whole.
@@ -102,14 +136,13 @@ fn newest(
         let row = &backup.entry.row;
         row.continues && row.until.is_some() && arguments.marking.means(row, mark) && !backup.entry.health().damaged
     };
-    for backup in inventory.backups.iter().rev().filter(can_be_continued) {
+    let (ahead, usual): (Vec<&Backup>, Vec<&Backup>) =
+        inventory.backups.iter().rev().filter(can_be_continued).partition(|backup| is_ahead(backup, session.now()));
+    for backup in usual.into_iter().chain(ahead) {
         let row = &backup.entry.row;
-        match chain_of(inventory, &row.id) {
-            Ok(_) => {}
-            Err(error) => {
-                session.warn(&format!("{} cannot be continued: {error}", row.id));
-                continue;
-            }
+        if let Err(error) = whole_chain(inventory, &row.id) {
+            session.warn(&format!("{} cannot be continued: {error}", row.id));
+            continue;
         }
         let Some(store) = inventory.holders(backup).first().map(|store| (*store).to_owned()) else { continue };
         let store = StoreArguments { store: Some(store) }.open(session)?;

@@ -83,6 +83,7 @@ impl<'all> SetStats<'all> {
             "count": self.backups.len(),
             "full": self.count(Kind::Full),
             "incremental": self.count(Kind::Incremental),
+            "incomplete": self.backups.iter().filter(|backup| backup.incomplete.is_some()).count(),
             "size_bytes": self.size_bytes(),
             "oldest_at": time::seconds(oldest),
             "newest_at": time::seconds(newest),

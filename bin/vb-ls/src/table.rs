@@ -19,7 +19,7 @@ pub(crate) fn of(inventory: &Inventory, backups: &[&Backup], now: Instant) -> St
             row.records.map_or_else(|| "-".to_owned(), |records| records.to_string()),
             words::bytes(row.size_bytes()),
             words::age(now - row.created_at),
-            if backup.entry.health().damaged { "DAMAGED".to_owned() } else { backup.level.to_string() },
+            state(backup),
             row.base.as_deref().unwrap_or("-").to_owned(),
             if classless { String::new() } else { backup.entry.storage_class.as_deref().unwrap_or("-").to_owned() },
             if one { String::new() } else { presence(inventory, backup) },
@@ -29,6 +29,17 @@ pub(crate) fn of(inventory: &Inventory, backups: &[&Backup], now: Instant) -> St
     let class = if classless { "" } else { "CLASS" };
     let heads = ["BACKUP", "KIND", "RECORDS", "SIZE", "AGE", "LEVEL", "BASE", class, stores];
     aligned(&heads, rows, &[false, false, true, true, true, false, false, false, false])
+}
+
+/// How far it is proven, or what speaks against it.
+fn state(backup: &Backup) -> String {
+    if backup.incomplete.is_some() {
+        "INCOMPLETE".to_owned()
+    } else if backup.entry.health().damaged {
+        "DAMAGED".to_owned()
+    } else {
+        backup.level.to_string()
+    }
 }
 
 /// `all`, or which stores lack it or have something else.

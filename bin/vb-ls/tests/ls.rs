@@ -126,3 +126,71 @@ fn a_person_sees_a_table() {
     assert!(lines.next().unwrap().starts_with("v_20261104_000000  full        3  5.0 kB"), "{text}");
     assert!(text.contains("vb-ls: 1 backups, 5.0 kB in ") && !text.contains('{'), "{text}");
 }
+
+#[test]
+fn what_is_not_all_there_is_no_newest_and_counts_for_nothing() {
+    let place = place();
+    place.shell("rm backups/w/w_20261105_000000.jsonl").run().unwrap().succeeded().unwrap();
+    let all = place.shell("vb-ls --set w").run().unwrap().succeeded().unwrap();
+    let lines = all.status_lines().unwrap();
+    assert_eq!(lines[3]["incomplete"], "w/w_20261105_000000.jsonl is not there");
+    assert_eq!((&lines[2]["incomplete"], &lines[4]["incomplete"]), (&serde_json::Value::Null, &1.into()));
+    let latest = place.shell("vb-ls --set w --latest").run().unwrap().succeeded().unwrap();
+    assert_eq!(ids(&latest), ["w_03"]);
+    assert!(latest.stderr_text().contains("w_20261105_000000 is incomplete"), "{latest}");
+    place.shell("vb-ls --set w --assert 'count==3 && age>1s'").run().unwrap().succeeded().unwrap();
+    let run = place.shell("vb-ls --set w --assert 'count==4'").run().unwrap().exited(1).unwrap();
+    assert!(run.stderr_text().contains("count is 3"), "{run}");
+    place.shell("rm backups/w/*.jsonl").run().unwrap().succeeded().unwrap();
+    place.shell("vb-ls --set w --latest").run().unwrap().exited(6).unwrap();
+    let run = place.shell("vb-ls --assert 'count>0'").run().unwrap().exited(1).unwrap();
+    assert!(run.stderr_text().contains("w: none of its 4 backups counts"), "{run}");
+}
+
+#[test]
+fn a_backup_from_the_future_is_the_newest_only_where_there_is_no_other() {
+    let place = place();
+    let far = "2999-01-01T00:00:00Z".parse().unwrap();
+    full(&place.work(), far);
+    Backup { set: "x", at: far, base: None, data: b"x".to_vec() }.store(&place.work());
+    let run = place.shell("vb-ls --latest").run().unwrap().succeeded().unwrap();
+    assert_eq!(ids(&run), ["v_04", "w_05", "x_29990101"]);
+    assert!(
+        run.stderr_text().contains("w_29990101_000000 is dated more than a day after now; w_20261105_000000"),
+        "{run}"
+    );
+    assert!(run.stderr_text().contains("2 backups are dated more than a day after now"), "{run}");
+    let run = place.shell("vb-ls --set w --assert 'count==4'").run().unwrap().succeeded().unwrap();
+    assert_eq!(run.event("vb-ls", "assertion").unwrap()["id"], "w_20261105_000000");
+    place.shell("vb-ls --set x --assert 'count==1'").run().unwrap().exited(1).unwrap();
+}
+
+#[test]
+fn a_file_that_holds_no_mark_is_written_anew() {
+    let place = place();
+    for (content, why) in [("", "it was empty"), ("{\"until\":", "it held no mark"), ("\\377", "it held no mark")] {
+        let line = format!("printf '{content}' >mark; vb-ls --set w --mark mark");
+        let run = place.shell(&line).run().unwrap().succeeded().unwrap();
+        assert!(run.stderr_text().contains(&format!("was written anew for w_20261105_000000: {why}")), "{run}");
+        let mark = std::fs::read_to_string(place.path("mark")).unwrap();
+        assert!(mark.contains("\"id\":\"w_20261105_000000\""), "{mark}");
+    }
+    let run = place.shell("printf '' >mark; vb-ls --set x --mark mark; ls").run().unwrap().succeeded().unwrap();
+    assert!(run.stderr_text().contains("was removed: it was empty, and"), "{run}");
+    assert!(!place.path("mark").exists());
+    // What a restore needs is not all there.
+    place.shell("rm backups/w/w_20261105_000000.jsonl backups/w/w_20261101_000000.jsonl").run().unwrap();
+    let run = place.shell("vb-ls --set w --mark mark").run().unwrap().succeeded().unwrap();
+    assert_eq!(run.event("vb-ls", "done").unwrap()["id"], serde_json::Value::Null, "{run}");
+}
+
+#[test]
+fn a_status_that_cannot_be_written_is_a_failure_and_says_no_more() {
+    let place = place();
+    let run = place.shell("vb-ls >/dev/full").run().unwrap().exited(1).unwrap();
+    assert!(run.stderr_text().contains("writing a status line: "), "{run}");
+    assert!(
+        run.stderr_text().contains("hint: Only the telling failed") && !run.stderr_text().contains("nothing was"),
+        "{run}"
+    );
+}

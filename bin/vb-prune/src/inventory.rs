@@ -4,8 +4,11 @@ use crate::words;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::io::BufRead;
+use std::sync::Arc;
+use vb_core::label::Source;
 use vb_core::location::Location;
 use vb_core::retention::Backup;
+use vb_core::time::Instant;
 use vb_core::{Error, Result};
 use vb_pipe::Session;
 use vb_pipe::digest::Digest;
@@ -16,33 +19,37 @@ use vb_store::Store;
 pub(crate) struct Known {
     /// The backups with the later facts about them.
     pub(crate) backups: Vec<Backup>,
+    /// When the newest object was stored, by the store's clock.
+    pub(crate) newest_at: Option<Instant>,
     /// Keys that belong to a backup whose name they do not bear, and so are nobody's to remove.
     pub(crate) strangers: HashSet<String>,
 }
 
 impl Known {
-    /// Lists the store, or one set of it.
+    /// Lists the whole store: what is in one set may stand on what is in another.
     ///
     /// # Errors
     /// Those of the store; and an integrity error if a manifest cannot be read: a policy that does not see every backup must
     /// not decide about any.
-    pub(crate) fn take(session: &Session, store: &dyn Store, location: &Location, set: Option<&str>) -> Result<Self> {
-        let catalogue = catalogue(store, set, &Cache::of(&location.to_string(), session.environment()))?;
+    pub(crate) fn take(session: &Session, store: &dyn Store, location: &Location) -> Result<Self> {
+        let cache = Cache::of(&location.to_string(), session.environment());
+        let catalogue = catalogue(store, None, &cache, session.now())?;
+        catalogue.warnings.iter().for_each(|words| session.warn(words));
         catalogue.unreadable.iter().for_each(|error| session.warn(&error.to_string()));
         if !catalogue.unreadable.is_empty() {
             let count = words::count(catalogue.unreadable.len(), "manifest");
             return Err(Error::integrity(format!("{count} could not be read, so nothing was removed"))
                 .with_hint("Restore or delete what the warnings name, then run it again."));
         }
-        let strangers = catalogue.strangers();
+        let (strangers, newest_at) = (catalogue.strangers(), catalogue.newest_at);
         let backups = catalogue.entries.into_iter().map(Backup::from).collect();
-        Ok(Self { backups, strangers })
+        Ok(Self { backups, newest_at, strangers })
     }
 }
 
 /// The digest of everything that a plan depends on: the same for a store and for the lines of its `vb-ls`.
-pub(crate) fn sha256(backups: &[Backup]) -> Result<String> {
-    let mut order: Vec<&Backup> = backups.iter().collect();
+pub(crate) fn sha256(backups: &[&Backup]) -> Result<String> {
+    let mut order = backups.to_vec();
     order.sort_by(|left, right| left.id.cmp(&right.id));
     let mut digest = Digest::default();
     for backup in order {
@@ -67,13 +74,13 @@ struct Line<'text> {
 /// # Errors
 /// An integrity error if they end early, are not those of a whole listing, or name a backup twice.
 pub(crate) fn of_lines(input: impl BufRead) -> Result<Vec<Backup>> {
-    let (mut backups, mut told) = (Vec::new(), None);
+    let (mut backups, mut told, mut pool) = (Vec::new(), None, Pool::default());
     for (number, line) in input.lines().enumerate() {
         let line = line.map_err(|cause| Error::io("reading the listing", cause))?;
         let broken = |cause: serde_json::Error| refused(&format!("line {}: {cause}", number + 1));
         let head: Line = serde_json::from_str(&line).map_err(broken)?;
         match head.event {
-            "backup" => backups.push(serde_json::from_str(&line).map_err(broken)?),
+            "backup" => backups.push(pool.shared(serde_json::from_str(&line).map_err(broken)?)),
             "done" => told = head.count,
             "failed" => return Err(refused(&format!("vb-ls failed: {}", head.message.unwrap_or_default()))),
             _ => {}
@@ -87,6 +94,29 @@ pub(crate) fn of_lines(input: impl BufRead) -> Result<Vec<Backup>> {
     match backups.iter().find(|backup: &&Backup| !ids.insert(backup.id.as_str())) {
         Some(twice) => Err(refused(&format!("it names {} twice", twice.id))),
         None => Ok(backups),
+    }
+}
+
+/// What many backups have in common is held once.
+#[derive(Default)]
+struct Pool {
+    sources: HashSet<Arc<Source>>,
+    schemas: HashSet<Arc<str>>,
+}
+
+impl Pool {
+    fn shared(&mut self, mut backup: Backup) -> Backup {
+        match self.sources.get(&backup.source) {
+            Some(known) => backup.source = known.clone(),
+            None => drop(self.sources.insert(backup.source.clone())),
+        }
+        if let Some(schema) = &mut backup.schema_sha256 {
+            match self.schemas.get(schema) {
+                Some(known) => *schema = known.clone(),
+                None => drop(self.schemas.insert(schema.clone())),
+            }
+        }
+        backup
     }
 }
 
@@ -133,9 +163,10 @@ mod tests {
     fn the_digest_depends_on_content_and_not_on_order() {
         let read = |lines: &[&str]| of_lines(lines.join("\n").as_bytes()).unwrap();
         let (one, two) = (line("w_1"), line("w_2"));
-        let digest = sha256(&read(&[&one, &two, DONE])).unwrap();
-        assert_eq!(digest, sha256(&read(&[&two, &one, DONE])).unwrap());
+        let sha256 = |backups: Vec<Backup>| sha256(&backups.iter().collect::<Vec<_>>()).unwrap();
+        let digest = sha256(read(&[&one, &two, DONE]));
+        assert_eq!(digest, sha256(read(&[&two, &one, DONE])));
         let pinned = one.replace("\"set\"", "\"pinned\":true,\"set\"");
-        assert_ne!(digest, sha256(&read(&[&pinned, &two, DONE])).unwrap());
+        assert_ne!(digest, sha256(read(&[&pinned, &two, DONE])));
     }
 }

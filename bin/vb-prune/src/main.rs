@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod inventory;
+mod meanwhile;
 mod pin;
 mod plan_file;
 mod policy;
@@ -48,7 +49,7 @@ struct Prune {
     #[command(flatten)]
     store: StoreArguments,
 
-    /// Only this set; by default VB_SET, else each set by itself
+    /// Only this set, all of the store in view; by default VB_SET, else each set by itself
     #[arg(long, value_name = "NAME")]
     set: Option<String>,
 
@@ -107,19 +108,19 @@ impl Command for Prune {
 
 impl Prune {
     fn prune(&self, session: &Session) -> Result<Done> {
-        let policy = self.keep.policy(session.environment())?;
         let set = self.chosen_set(session)?;
+        let policy = self.keep.policy(session.environment(), set)?;
         let store = self.store.open(session)?;
-        let known = self.known(session, &*store, set)?;
+        let known = self.known(session, &*store)?;
         let verdicts = retention::plan(&known.backups, &policy, session.now())?;
         self.refuse_too_many(&verdicts)?;
         Run::new(session, &store, self.common.dry_run).carry_out(&known, &verdicts, set)
     }
 
     fn plan(&self, session: &Session) -> Result<Done> {
-        let policy = self.keep.policy(session.environment())?;
         let set = self.chosen_set(session)?;
-        let backups = self.backups(session, set)?;
+        let policy = self.keep.policy(session.environment(), set)?;
+        let backups = self.backups(session)?;
         let now = session.now();
         let verdicts = retention::plan(&backups, &policy, now)?;
         self.refuse_too_many(&verdicts)?;
@@ -144,26 +145,25 @@ impl Prune {
         let set = plan.listing.set.as_deref();
         set.map_or(Ok(()), naming::check_set)?;
         let store = self.store.open(session)?;
-        let known = self.known(session, &*store, set)?;
+        let known = self.known(session, &*store)?;
         plan.check_listing(&Basis::of(&known.backups, set)?)?;
-        let verdicts = retention::plan(&known.backups, &plan.policy, plan.planned_at)?;
+        let policy = retention::Policy { set: set.map(str::to_owned), ..plan.policy.clone() };
+        let verdicts = retention::plan(&known.backups, &policy, plan.planned_at)?;
         plan.check_removals(&verdicts)?;
         self.refuse_too_many(&verdicts)?;
         Run::new(session, &store, self.common.dry_run).carry_out(&known, &verdicts, set)
     }
 
     /// Of the store, or as `vb-ls` tells them on standard input.
-    fn backups(&self, session: &Session, set: Option<&str>) -> Result<Vec<Backup>> {
+    fn backups(&self, session: &Session) -> Result<Vec<Backup>> {
         if self.store.store.is_none() && somebody_pipes() {
-            let mut backups = inventory::of_lines(std::io::stdin().lock())?;
-            backups.retain(|backup| set.is_none_or(|set| backup.set == set));
-            return Ok(backups);
+            return inventory::of_lines(std::io::stdin().lock());
         }
-        Ok(self.known(session, &*self.store.open(session)?, set)?.backups)
+        Ok(self.known(session, &*self.store.open(session)?)?.backups)
     }
 
-    fn known(&self, session: &Session, store: &dyn Store, set: Option<&str>) -> Result<Known> {
-        Known::take(session, store, &self.store.location(session.environment())?, set)
+    fn known(&self, session: &Session, store: &dyn Store) -> Result<Known> {
+        Known::take(session, store, &self.store.location(session.environment())?)
     }
 
     fn chosen_set<'all>(&'all self, session: &'all Session) -> Result<Option<&'all str>> {

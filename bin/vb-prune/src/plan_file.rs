@@ -24,7 +24,9 @@ pub(crate) struct Basis {
 
 impl Basis {
     pub(crate) fn of(backups: &[Backup], set: Option<&str>) -> Result<Self> {
-        Ok(Self { set: set.map(str::to_owned), backups: backups.len(), sha256: crate::inventory::sha256(backups)? })
+        let those: Vec<&Backup> = backups.iter().filter(|backup| set.is_none_or(|set| backup.set == set)).collect();
+        let sha256 = crate::inventory::sha256(&those)?;
+        Ok(Self { set: set.map(str::to_owned), backups: those.len(), sha256 })
     }
 }
 
@@ -141,6 +143,6 @@ impl PlanFile {
             return Ok(());
         }
         Err(Error::integrity("the plan removes other backups than its policy does; nothing was removed")
-            .with_hint("Do not edit a plan: pin what is to stay with vb-prune --pin ID, and make a new one."))
+            .with_hint("It was edited, or a backup of another set stands on one that it removes: pin what is to stay with vb-prune --pin ID, and make a new one with --store."))
     }
 }

@@ -89,11 +89,11 @@ pub(crate) struct KeepArguments {
 }
 
 impl KeepArguments {
-    /// The policy. The variables count only if no rule is given: half a policy from each would surprise.
+    /// The policy for this set or all. The variables count only if no rule is given: half a policy from each would surprise.
     ///
     /// # Errors
     /// A usage error if a number is none, or nothing is to be kept.
-    pub(crate) fn policy(&self, environment: &Environment) -> Result<Policy> {
+    pub(crate) fn policy(&self, environment: &Environment, set: Option<&str>) -> Result<Policy> {
         let mut rules = self.rules();
         if rules.is_empty() {
             rules = retention::rules_from(environment)?;
@@ -108,6 +108,7 @@ impl KeepArguments {
             require_level: self.require_level.unwrap_or_default(),
             group_by: self.group_by.unwrap_or_default(),
             kind: self.kind,
+            set: set.map(str::to_owned),
         })
     }
 

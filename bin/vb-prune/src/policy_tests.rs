@@ -21,7 +21,7 @@ fn options(line: &str) -> std::result::Result<KeepArguments, clap::Error> {
 }
 
 fn rules(line: &str) -> Vec<Rule> {
-    options(line).unwrap().policy(&environment(&[])).unwrap().rules
+    options(line).unwrap().policy(&environment(&[]), None).unwrap().rules
 }
 
 fn newest(of_each: Period, most: usize) -> Rule {
@@ -31,10 +31,10 @@ fn newest(of_each: Period, most: usize) -> Rule {
 #[test]
 fn options_go_before_variables_and_do_not_mix() {
     let variables = environment(&[("BACKUP_RETENTION_DAYS", "30"), ("BACKUP_RETENTION_MONTHS", "12")]);
-    let policy = options("--require-level 2").unwrap().policy(&variables).unwrap();
+    let policy = options("--require-level 2").unwrap().policy(&variables, None).unwrap();
     assert_eq!(policy.rules, [newest(Period::Day, 30), newest(Period::Month, 12)]);
     assert_eq!(policy.require_level, Level::Decoded);
-    let policy = options("--keep-weekly 4 --keep-within 2d").unwrap().policy(&variables).unwrap();
+    let policy = options("--keep-weekly 4 --keep-within 2d").unwrap().policy(&variables, None).unwrap();
     assert_eq!(policy.rules, [newest(Period::Week, 4), Rule::Within(Age::days(2))]);
 }
 
@@ -52,14 +52,15 @@ fn every_rule_has_its_option() {
     assert_eq!(rules("--older-than 30d --keep-at-least 5"), [Rule::Last(5), Rule::NotOlder(Age::days(30))]);
     let within = Rule::NewestWithin { of_each: Period::Week, age: Age::days(365) };
     assert_eq!(rules("--keep-within-weekly 365d --keep-yearly unlimited"), [newest(Period::Year, UNLIMITED), within]);
-    let policy = options("--keep-last 1 --kind full --group-by set,kind").unwrap().policy(&environment(&[])).unwrap();
+    let policy =
+        options("--keep-last 1 --kind full --group-by set,kind").unwrap().policy(&environment(&[]), None).unwrap();
     assert_eq!((policy.kind, policy.group_by), (Some(Kind::Full), GroupBy::SetAndKind));
 }
 
 #[test]
 fn no_policy_is_refused_and_so_is_half_of_one() {
     for variables in [&[][..], &[("BACKUP_RETENTION_DAYS", "thirty")]] {
-        let error = options("--kind full").unwrap().policy(&environment(variables)).unwrap_err();
+        let error = options("--kind full").unwrap().policy(&environment(variables), None).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
     }
     for bad in

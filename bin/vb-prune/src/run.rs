@@ -1,6 +1,7 @@
 //! Carrying a decision out: what goes is removed one by one, and whatever fails stops nothing else.
 
 use crate::inventory::Known;
+use crate::meanwhile::Meanwhile;
 use crate::words::count;
 use serde::Serialize;
 use serde_json::json;
@@ -10,9 +11,10 @@ use std::sync::Arc;
 use vb_core::retention::{Backup, Reason, Verdict};
 use vb_core::{Error, ErrorKind, Result, time};
 use vb_pipe::{Done, Session, cleanup};
+use vb_repository::listing::{self, Seen};
 use vb_repository::removal::{self, Removal};
-use vb_repository::{listing, words};
-use vb_store::Store;
+use vb_repository::words;
+use vb_store::{ObjectInfo, Store};
 
 /// What was done, or in a dry run would be.
 #[derive(Debug, Default)]
@@ -63,13 +65,15 @@ impl<'run> Run<'run> {
         let kept = verdicts.iter().filter(|verdict| verdict.keeps).map(|verdict| verdict.backup.id.as_str());
         let kept: HashSet<&str> = kept.collect();
         // Only what goes and what nobody knows: a hundred thousand backups that stay need no memory here.
-        let mut objects = listing::objects_with(&**self.store, set, &|id| !kept.contains(id))?;
+        let unknown = |object: &ObjectInfo| listing::id_of(&object.key).is_some_and(|id| !kept.contains(id));
+        let Seen { mut objects, newest_at } = listing::seen(&**self.store, set, &unknown)?;
+        let mut meanwhile = Meanwhile::new(&**self.store, &known.backups, &objects)?;
         objects.retain(|object| !known.strangers.contains(object.key.as_str()));
         let backups: Vec<&Backup> = going.iter().map(|verdict| verdict.backup).collect();
         let plan = removal::plan(&backups, &objects)?;
         self.report_kept(verdicts)?;
-        self.remove(&plan, &by_id)?;
-        self.sweep(&objects, set)?;
+        self.remove(&plan, &by_id, &mut meanwhile)?;
+        self.sweep(&objects, set, newest_at.max(known.newest_at))?;
         self.conclude()
     }
 
@@ -85,14 +89,26 @@ impl<'run> Run<'run> {
     }
 
     /// What stands on a backup goes before it; if that fails, the backup stays, so that no chain is broken.
-    fn remove(&mut self, plan: &[Removal<'_>], going: &HashMap<&str, &Verdict>) -> Result<()> {
+    fn remove(
+        &mut self,
+        plan: &[Removal<'_>],
+        going: &HashMap<&str, &Verdict>,
+        meanwhile: &mut Meanwhile,
+    ) -> Result<()> {
         let mut still_needed: HashSet<&str> = HashSet::new();
         for removal in plan {
             let id = removal.backup.id.as_str();
             let result = if still_needed.contains(id) {
                 Err(Error::failure(format!("removing {id}: a backup that stands on it is still there")))
             } else {
-                self.remove_one(removal)
+                match self.remove_one(removal, meanwhile) {
+                    Ok(Some(reason)) => {
+                        self.report_stays(removal.backup, &reason)?;
+                        meanwhile.stays(removal.backup);
+                        continue;
+                    }
+                    result => result.map(drop),
+                }
             };
             if result.is_err() {
                 still_needed.extend(removal.backup.base.as_deref());
@@ -111,13 +127,32 @@ impl<'run> Run<'run> {
         Ok(())
     }
 
-    fn remove_one(&self, removal: &Removal<'_>) -> Result<()> {
+    /// Tells why it stays after all, if it does.
+    fn remove_one(&self, removal: &Removal<'_>, meanwhile: &mut Meanwhile) -> Result<Option<String>> {
         if self.dry_run {
-            return Ok(());
+            return Ok(None);
+        }
+        if let Some(reason) = meanwhile.keeps(removal.backup, self.session.now())? {
+            return Ok(Some(format!("{reason}, since the listing")));
         }
         // A signal must not come between the manifest and its being put back.
         let _uninterrupted = cleanup::uninterrupted();
-        removal::remove(&**self.store, removal)
+        removal::remove(&**self.store, removal)?;
+        Ok(None)
+    }
+
+    fn report_stays(&mut self, backup: &Backup, reason: &str) -> Result<()> {
+        self.totals.kept += 1;
+        let fields = json!({
+            "id": backup.id,
+            "reasons": [reason],
+            "created_at": time::seconds(backup.created_at),
+            "size_bytes": backup.size_bytes,
+            "dry_run": self.dry_run,
+        });
+        self.session.event("keep", &fields)?;
+        self.session.tell(format_args!("keep {} ({reason})", backup.id));
+        Ok(())
     }
 
     /// Counts a step; one that failed is a warning and stops no other.

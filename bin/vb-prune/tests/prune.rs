@@ -155,3 +155,37 @@ fn a_deletion_that_fails_stops_no_other_and_keeps_the_base() {
     assert_eq!(done(&run)["removed"], 3);
     assert_eq!(bucket.keys("").unwrap().len(), 2);
 }
+
+#[test]
+fn what_is_not_all_there_neither_stays_for_good_nor_takes_a_place() {
+    let place = place();
+    place.shell(": > backups/w/w_20261110_130000.jsonl; rm backups/w/w_20261109_130000.jsonl").run().unwrap();
+    let run = place.shell("vb-prune --keep-daily 1").run().unwrap().succeeded().unwrap();
+    assert_eq!(ids(&run, "keep"), ["w_20261110_130000", "w_20261110_010000"], "the good one of the day stays too");
+    let lines = run.status_lines().unwrap();
+    let words = "counts for nothing: incomplete: w/w_20261110_130000.jsonl has 0 bytes instead of 28";
+    assert!(lines[0]["reasons"].as_array().unwrap().contains(&words.into()), "{}", lines[0]);
+    assert_eq!(ids(&run, "remove")[0], "w_20261109_130000");
+    // The same from a listing.
+    let run = place.shell("vb-ls | vb-prune --plan --keep-daily 1").run().unwrap().succeeded().unwrap();
+    let plan: Value = serde_json::from_str(run.stdout_text()).unwrap();
+    assert_eq!((plan["keep"].as_array().unwrap().len(), plan["remove"].as_array().unwrap().len()), (2, 0), "{plan}");
+}
+
+#[test]
+fn ages_are_told_by_the_stores_clock() {
+    let place = Place::new().unwrap();
+    full(&place.work(), at(1, 0));
+    // As a clock that is two days ahead sees what another run has just stored.
+    place
+        .shell("cd backups/w && touch w_20261102_000000.jsonl .vb-1.tmp && touch -d '2 days ago' * .vb-1.tmp")
+        .run()
+        .unwrap()
+        .succeeded()
+        .unwrap();
+    let run = place.shell("vb-prune --keep-last 1").run().unwrap().succeeded().unwrap();
+    assert_eq!(done(&run)["swept"], 0);
+    full(&place.work(), at(3, 0));
+    let run = place.shell("vb-prune --keep-last 2").run().unwrap().succeeded().unwrap();
+    assert_eq!(done(&run)["swept"], 2);
+}

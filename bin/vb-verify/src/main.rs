@@ -42,7 +42,8 @@ impl Command for Arguments {
         let store = self.store.open(session)?;
         let set = self.set_to_list(session)?;
         let cache = Cache::of(&location.to_string(), session.environment());
-        let found = catalogue(&*store, set.as_deref(), &cache)?;
+        let found = catalogue(&*store, set.as_deref(), &cache, session.now())?;
+        found.warnings.iter().for_each(|words| session.warn(words));
         found.unreadable.iter().for_each(|error| session.warn(&error.to_string()));
         let unreadable = found.unreadable.len();
         for id in self.ids.iter().filter(|id| !found.entries.iter().any(|entry| *entry.row.id == **id)) {

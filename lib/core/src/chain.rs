@@ -1,10 +1,81 @@
 //! Chains: a full backup and the incrementals that stand on it, in the order in which they are applied.
 
-use crate::label::Kind;
+use crate::label::{Kind, Source};
 use crate::manifest::Manifest;
 use crate::position::Position;
+use crate::time::Instant;
 use crate::{Error, Result};
 use std::collections::HashMap;
+use std::fmt;
+
+/// What the proof of a chain looks at, of a manifest or of whatever tells as much of a backup.
+#[derive(Debug, Clone, Copy)]
+pub struct Link<'all> {
+    /// Where the data came from.
+    pub source: &'all Source,
+    /// The lower end of what is covered.
+    pub since: Option<Instant>,
+    /// The upper end.
+    pub until: Option<Instant>,
+    /// The digest of the columns.
+    pub schema_sha256: Option<&'all str>,
+    /// How far it reaches, beside the time.
+    pub position: Option<&'all Position>,
+}
+
+/// What can be a link of a chain.
+pub trait Linked {
+    /// What the proof looks at.
+    fn link(&self) -> Link<'_>;
+}
+
+impl Linked for Manifest {
+    fn link(&self) -> Link<'_> {
+        let (schema_sha256, position) = (self.schema_sha256.as_deref(), self.position.as_ref());
+        Link { source: &self.source, since: self.since, until: self.until, schema_sha256, position }
+    }
+}
+
+/// Why a backup does not continue another one. Its `Display` is a clause about that other one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfit<'all> {
+    /// They come from two servers.
+    Server,
+    /// They come from two tables or databases.
+    Source,
+    /// The columns have changed.
+    Columns,
+    /// Nothing covers what lies between them, or nobody knows.
+    Gap,
+    /// The base goes by transactions, the increment by something else.
+    ByXmin,
+    /// The two go by different columns.
+    By {
+        /// That of the base.
+        base: &'all str,
+        /// That of the increment.
+        next: &'all str,
+    },
+    /// The server has been promoted, or restored to an earlier moment.
+    Timeline,
+    /// The increment goes by transactions, of which the base says nothing.
+    NoTransactions,
+}
+
+impl fmt::Display for Misfit<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Server => "comes from another server",
+            Self::Source => "comes from another source",
+            Self::Columns => "has other columns",
+            Self::Gap => "does not reach to where it begins",
+            Self::ByXmin => "goes by xmin",
+            Self::By { base, next } => return write!(formatter, "goes by {base}, and it by {next}"),
+            Self::Timeline => "comes from another timeline of the server",
+            Self::NoTransactions => "does not say what transactions it reaches to",
+        })
+    }
+}
 
 /// The backups that make up `id`, the full one first. Each must begin where the one before it ended.
 ///
@@ -37,31 +108,31 @@ fn base_of<'all>(manifest: &Manifest, by_id: &HashMap<&str, &'all Manifest>) -> 
     Ok(base)
 }
 
-/// Whether `next` continues `base`, whose id it names.
+/// Whether `next` continues `base`, whose id it names: what every restore demands, and so whatever judges a chain.
 ///
 /// # Errors
 /// Why not: a clause about the base.
-pub fn follows(base: &Manifest, next: &Manifest) -> std::result::Result<(), String> {
-    let differs = |was: &Option<String>, is: &Option<String>| matches!((was, is), (Some(was), Some(is)) if was != is);
-    let (was, is) = (&base.source, &next.source);
-    let why = if differs(&was.system_identifier, &is.system_identifier) {
-        "comes from another server"
-    } else if was.name != is.name || differs(&was.database, &is.database) {
-        "comes from another source"
-    } else if differs(&base.schema_sha256, &next.schema_sha256) {
-        "has other columns"
+pub fn follows<'all>(base: &'all impl Linked, next: &'all impl Linked) -> std::result::Result<(), Misfit<'all>> {
+    let (base, next) = (base.link(), next.link());
+    let differs = |was: Option<&str>, is: Option<&str>| matches!((was, is), (Some(was), Some(is)) if was != is);
+    let (was, is) = (base.source, next.source);
+    if differs(was.system_identifier.as_deref(), is.system_identifier.as_deref()) {
+        Err(Misfit::Server)
+    } else if was.name != is.name || differs(was.database.as_deref(), is.database.as_deref()) {
+        Err(Misfit::Source)
+    } else if differs(base.schema_sha256, next.schema_sha256) {
+        Err(Misfit::Columns)
     } else if !reaches(base, next) {
-        "does not reach to where it begins"
+        Err(Misfit::Gap)
     } else {
-        return same_kind(base.position.as_ref(), next.position.as_ref());
-    };
-    Err(why.to_owned())
+        same_kind(base.position, next.position)
+    }
 }
 
 /// Times and transactions: what both know must meet, and they must know one of them.
-fn reaches(base: &Manifest, next: &Manifest) -> bool {
-    let until_xid = base.position.as_ref().and_then(|position| position.until_xid);
-    let since_xid = next.position.as_ref().and_then(|position| position.since_xid);
+fn reaches(base: Link, next: Link) -> bool {
+    let until_xid = base.position.and_then(|position| position.until_xid);
+    let since_xid = next.position.and_then(|position| position.since_xid);
     let by_time = base.until.zip(next.since).map(|(until, since)| since <= until);
     match (by_time, since_xid) {
         (None, None) => false,
@@ -71,16 +142,17 @@ fn reaches(base: &Manifest, next: &Manifest) -> bool {
 }
 
 /// An increment by a column stands on none by `xmin`, nor the other way round.
-fn same_kind(base: Option<&Position>, next: Option<&Position>) -> std::result::Result<(), String> {
+fn same_kind<'all>(
+    base: Option<&'all Position>,
+    next: Option<&'all Position>,
+) -> std::result::Result<(), Misfit<'all>> {
     let Some(next) = next else {
-        return if base.is_some_and(Position::is_by_xmin) { Err("goes by xmin".to_owned()) } else { Ok(()) };
+        return if base.is_some_and(Position::is_by_xmin) { Err(Misfit::ByXmin) } else { Ok(()) };
     };
     match base {
-        Some(base) if base.by != next.by => Err(format!("goes by {}, and it by {}", base.by, next.by)),
-        Some(base) if base.timeline.zip(next.timeline).is_some_and(|(was, is)| was != is) => {
-            Err("comes from another timeline of the server".to_owned())
-        }
-        None if next.is_by_xmin() => Err("does not say what transactions it reaches to".to_owned()),
+        Some(base) if base.by != next.by => Err(Misfit::By { base: &base.by, next: &next.by }),
+        Some(base) if base.timeline.zip(next.timeline).is_some_and(|(was, is)| was != is) => Err(Misfit::Timeline),
+        None if next.is_by_xmin() => Err(Misfit::NoTransactions),
         _ => Ok(()),
     }
 }
@@ -150,7 +222,7 @@ pub(crate) mod tests {
         (base.until, next.since) = (None, None);
         assert_eq!(follows(&base, &next), Ok(()), "where there is no time");
         let [base, next] = by_xmin(999, 1000);
-        assert!(follows(&base, &next).unwrap_err().contains("does not reach"));
+        assert_eq!(follows(&base, &next), Err(Misfit::Gap));
     }
 
     #[test]
@@ -173,7 +245,7 @@ pub(crate) mod tests {
         for (change, why) in cases {
             let [mut base, mut next] = by_xmin(1000, 1000);
             change(&mut base, &mut next);
-            let refusal = follows(&base, &next).unwrap_err();
+            let refusal = follows(&base, &next).unwrap_err().to_string();
             assert!(refusal.contains(why), "{refusal}");
         }
     }

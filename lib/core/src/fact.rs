@@ -2,7 +2,7 @@
 //! never changes, and its name alone says the fact, so that a listing tells them all.
 
 use crate::key::Key;
-use crate::time::Instant;
+use crate::time::{self, Instant};
 use crate::{Result, naming};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -80,6 +80,31 @@ impl Fact {
         Key::parse(&format!("{set}/{id}_{name}.json"))
     }
 
+    /// When it was found out.
+    #[must_use]
+    pub fn at(self) -> Option<Instant> {
+        match self {
+            Self::Pinned => None,
+            Self::Verified(_, at) | Self::Damaged(_, at) => Some(at),
+        }
+    }
+
+    /// What to believe of it, since whoever named it may have had a wrong clock, and the last fact wins. Nothing was found out
+    /// long after it was stored, which the store's clock tells; and where that is ahead too, a verification counts for nothing,
+    /// and damage stays damage.
+    #[must_use]
+    pub fn believed(self, stored_at: Instant, now: Instant) -> Option<Self> {
+        let true_at = |at| if time::is_ahead(at, stored_at) { stored_at } else { at };
+        match self {
+            Self::Pinned => Some(self),
+            Self::Verified(level, at) => {
+                Some(Self::Verified(level, true_at(at))).filter(|_| !time::is_ahead(true_at(at), now))
+            }
+            Self::Damaged(level, at) if time::is_ahead(true_at(at), now) => Some(Self::Damaged(level, now)),
+            Self::Damaged(level, at) => Some(Self::Damaged(level, true_at(at))),
+        }
+    }
+
     /// The id and the fact that an object's key tells, or none for any other object.
     #[must_use]
     pub fn parse(key: &Key) -> Option<(&str, Self)> {
@@ -141,6 +166,26 @@ mod tests {
         for fact in [Fact::Pinned, Fact::Verified(Level::Decoded, at), Fact::Damaged(Level::Stored, at)] {
             let key = fact.key("a.b", "a.b_20261120_031500").unwrap();
             assert_eq!(Fact::parse(&key), Some(("a.b_20261120_031500", fact)), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_fact_from_a_clock_that_was_ahead_outweighs_no_later_one() {
+        let at = |text: &str| -> Instant { text.parse().unwrap() };
+        let (now, next_year) = (at("2026-11-22T00:00:00Z"), at("2027-11-20T00:00:00Z"));
+        let (verified, damaged) = (|at| Fact::Verified(Level::Stored, at), |at| Fact::Damaged(Level::Stored, at));
+        let good = verified(next_year).believed(at("2026-11-20T00:00:05Z"), now).unwrap();
+        assert_eq!(good, verified(at("2026-11-20T00:00:05Z")));
+        assert!(Health::of(&[good, damaged(at("2026-11-21T00:00:00Z"))]).damaged);
+        let bad = damaged(next_year).believed(at("2026-11-20T00:00:05Z"), now).unwrap();
+        assert!(!Health::of(&[bad, verified(at("2026-11-21T00:00:00Z"))]).damaged);
+        // Where the store was wrong with it, nothing says when that was.
+        assert_eq!(verified(next_year).believed(next_year, now), None);
+        assert_eq!(damaged(next_year).believed(next_year, now), Some(damaged(now)));
+        // A store that was copied shows later times, and clocks differ by a little.
+        for stored_at in ["2026-11-19T22:00:00Z", "2026-11-21T12:00:00Z"] {
+            let fact = verified(at("2026-11-20T00:00:00Z"));
+            assert_eq!(fact.believed(at(stored_at), now), Some(fact));
         }
     }
 

@@ -56,7 +56,7 @@ pub const LABEL_MEMBER: &str = "label.json";
 pub const DATABASE_HEAD: &str = "dump.json";
 
 /// Where a stream came from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Source {
     /// `table`, `query`, `database`, `command`, `file` or `stream`.

@@ -40,6 +40,14 @@ pub struct Position {
 }
 
 impl Position {
+    /// What the proof of a chain needs of it.
+    #[must_use]
+    pub fn reach(&self) -> Self {
+        let Self { by, since_xid, until_xid, timeline, .. } = self;
+        let (since_xid, until_xid, timeline) = (*since_xid, *until_xid, *timeline);
+        Self { by: by.clone(), since_xid, until_xid, timeline, ..Self::default() }
+    }
+
     /// Whether rows are new by the transaction that wrote them.
     #[must_use]
     pub fn is_by_xmin(&self) -> bool {

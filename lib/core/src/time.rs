@@ -1,6 +1,6 @@
 //! Times as they stand in status lines, manifests and names: UTC, RFC 3339, ending in `Z`.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 /// An instant in UTC.
 pub type Instant = DateTime<Utc>;
@@ -17,9 +17,18 @@ pub fn exact(at: Instant) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
+/// Clocks differ by minutes, and zones by hours: only what is dated further ahead than this comes from a wrong clock.
+pub const AHEAD: TimeDelta = TimeDelta::days(1);
+
+/// Whether this is so far after `now` that one of the two clocks was wrong.
+#[must_use]
+pub fn is_ahead(at: Instant, now: Instant) -> bool {
+    at - now > AHEAD
+}
+
 /// An age as people read it: `5 s`, `12 min`, `3 h`, `9 d`; nothing is older than it is, so it is cut off, not rounded.
 #[must_use]
-pub fn age(age: chrono::TimeDelta) -> String {
+pub fn age(age: TimeDelta) -> String {
     let seconds = age.num_seconds();
     match seconds {
         i64::MIN..0 => "in the future".to_owned(),

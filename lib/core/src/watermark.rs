@@ -5,15 +5,38 @@ use crate::time::Instant;
 use crate::{Error, Result};
 use chrono::{Days, NaiveDate, TimeDelta};
 
-/// A time on the command line: RFC 3339, `2026-11-21`, `2026-11-21 03:15:00` (both UTC), or an age such as `36h` or `7d`.
+/// A time on the command line: RFC 3339, `2026-11-21`, `2026-11-21 03:15` or `2026-11-21 03:15:00` (all UTC), or an age such as `36h` or
+/// `7d`. A day begins with its midnight.
 ///
 /// # Errors
 /// A usage error that shows the forms.
 pub fn parse_when(text: &str, now: Instant) -> Result<Instant> {
     instant(text).or_else(|| age(text).and_then(|age| now.checked_sub_signed(age))).ok_or_else(|| {
         Error::usage(format!("{text:?} is no time"))
-            .with_hint("Write 2026-11-21T03:15:00Z, 2026-11-21, or an age such as 36h or 7d.")
+            .with_hint("Write 2026-11-21T03:15:00Z, 2026-11-21T03:15, 2026-11-21, or an age such as 36h or 7d.")
     })
+}
+
+/// The last moment of what `--at` names: a day is all of that day, a time without seconds all of its minute; anything else as
+/// in [`parse_when`].
+///
+/// # Errors
+/// A usage error that shows the forms.
+pub fn parse_at(text: &str, now: Instant) -> Result<Instant> {
+    let at = parse_when(text, now)?;
+    let length = if text.parse::<NaiveDate>().is_ok() {
+        TimeDelta::days(1)
+    } else if minute(text).is_some() {
+        TimeDelta::minutes(1)
+    } else {
+        return Ok(at);
+    };
+    Ok(at.checked_add_signed(length - TimeDelta::nanoseconds(1)).unwrap_or(at))
+}
+
+fn minute(text: &str) -> Option<Instant> {
+    let parse = |form: &str| chrono::NaiveDateTime::parse_from_str(text, form).ok();
+    ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ"].into_iter().find_map(parse).map(|at| at.and_utc())
 }
 
 pub(crate) fn instant(text: &str) -> Option<Instant> {
@@ -25,7 +48,7 @@ pub(crate) fn instant(text: &str) -> Option<Instant> {
             return Some(at.and_utc());
         }
     }
-    midnight(text.parse().ok()?)
+    minute(text).or_else(|| midnight(text.parse().ok()?))
 }
 
 fn age(text: &str) -> Option<TimeDelta> {
@@ -116,6 +139,25 @@ mod tests {
         }
         for bad in ["", "yesterday", "-3h", "3y", "2026-13-01", "ü"] {
             assert!(parse_when(bad, now).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_day_and_a_minute_are_all_of_them() {
+        let now = at("2026-11-21T12:00:00Z");
+        for (text, begins, ends) in [
+            ("2026-11-20", "2026-11-20T00:00:00Z", "2026-11-20T23:59:59.999999999Z"),
+            ("2026-11-20T03:15", "2026-11-20T03:15:00Z", "2026-11-20T03:15:59.999999999Z"),
+            ("2026-11-20 03:15", "2026-11-20T03:15:00Z", "2026-11-20T03:15:59.999999999Z"),
+            ("2026-11-20T03:15Z", "2026-11-20T03:15:00Z", "2026-11-20T03:15:59.999999999Z"),
+            ("2026-11-20T03:15:00", "2026-11-20T03:15:00Z", "2026-11-20T03:15:00Z"),
+            ("36h", "2026-11-20T00:00:00Z", "2026-11-20T00:00:00Z"),
+        ] {
+            assert_eq!(
+                (parse_when(text, now).unwrap(), parse_at(text, now).unwrap()),
+                (at(begins), at(ends)),
+                "{text}"
+            );
         }
     }
 

@@ -68,6 +68,8 @@ impl StatusLines {
                 file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).write_all(line.as_bytes())
             }
         };
-        wrote.map_err(|cause| Error::io("writing a status line", cause))
+        // The work may be done by then, whatever became of its telling.
+        let told = "Only the telling failed: vb-ls shows what is stored; give standard output another place, or --status FILE.";
+        wrote.map_err(|cause| Error::io("writing a status line", cause).with_hint(told))
     }
 }

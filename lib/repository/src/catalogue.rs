@@ -6,14 +6,16 @@
 use crate::cache::{Cache, Stamp};
 use crate::listing::{self, is_manifest};
 use crate::row::{Row, Shared};
-use std::collections::{BTreeMap, HashSet};
+use crate::shown::{Data, Facts};
+use crate::whole::{self, Named, Sizes};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use vb_core::fact::{Fact, Health, Level};
 use vb_core::key::Key;
-use vb_core::retention::{Backup, origin};
-use vb_core::time::Instant;
+use vb_core::retention::Backup;
+use vb_core::time::{self, Instant};
 use vb_core::{Error, ErrorKind, Result, naming};
-use vb_store::{ObjectInfo, Store};
+use vb_store::Store;
 
 /// A backup and what is known of it since.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +24,8 @@ pub struct Entry {
     pub row: Row,
     /// The facts beside it, in the order of their names.
     pub facts: Box<[Fact]>,
+    /// Which of its objects is not there or has another length, in words; none if all that the manifest names is there.
+    pub incomplete: Option<Box<str>>,
     /// The storage class of its data, by the provider's own name; several with a comma between. None where the store has none.
     pub storage_class: Option<Arc<str>>,
 }
@@ -53,7 +57,9 @@ impl From<Entry> for Backup {
             size_bytes: row.size_bytes(),
             id: row.id.into(),
             set: row.set.as_ref().to_owned(),
-            origin: origin(&row.source),
+            source: row.source,
+            schema_sha256: row.schema_sha256,
+            position: row.position,
             kind: row.kind,
             base: row.base.map(String::from),
             created_at: row.created_at,
@@ -62,6 +68,7 @@ impl From<Entry> for Backup {
             tags: row.tags.to_vec(),
             level,
             damaged,
+            incomplete: entry.incomplete.map(String::from),
             pinned,
         }
     }
@@ -74,6 +81,10 @@ pub struct Catalogue {
     pub entries: Vec<Entry>,
     /// Manifests that could not be read, each with the reason.
     pub unreadable: Vec<Error>,
+    /// What people should know of clocks that were wrong.
+    pub warnings: Vec<String>,
+    /// When the newest object was stored, by the store's clock.
+    pub newest_at: Option<Instant>,
     /// How many manifests were read from the store, and not from the cache.
     pub read: usize,
 }
@@ -93,6 +104,10 @@ struct Listed {
     content: Content,
     stamp: Stamp,
     facts: Vec<Fact>,
+    /// What the listing showed of its data, until it is known what it should show.
+    sizes: Sizes,
+    /// What it did not show as the manifest names it.
+    unseen: Vec<Named>,
     storage_class: Option<Arc<str>>,
 }
 
@@ -103,6 +118,22 @@ enum Content {
 }
 
 impl Listed {
+    fn new(content: Content, stamp: Stamp, data: &mut Data) -> Result<Self> {
+        let mut one =
+            Self { content, stamp, facts: Vec::new(), sizes: Vec::new(), unseen: Vec::new(), storage_class: None };
+        (one.sizes, one.storage_class) = data.take(one.id());
+        one.compare()?;
+        Ok(one)
+    }
+
+    /// Once its manifest is known: what of it the listing did not show.
+    fn compare(&mut self) -> Result<()> {
+        if let Content::Known(row) = &self.content {
+            self.unseen = whole::unseen(row, &std::mem::take(&mut self.sizes))?;
+        }
+        Ok(())
+    }
+
     fn id(&self) -> Option<&str> {
         match &self.content {
             Content::Known(row) => Some(&row.id),
@@ -125,47 +156,17 @@ impl Listed {
     }
 }
 
-/// The storage class of the data that the listing showed last: its keys come right before that of its manifest.
-#[derive(Default)]
-struct Classes {
-    id: String,
-    class: Option<Arc<str>>,
-    /// What many backups share is held once.
-    known: HashSet<Arc<str>>,
-}
-
-impl Classes {
-    fn add(&mut self, id: &str, class: &str) {
-        if self.id != id {
-            id.clone_into(&mut self.id);
-            self.class = None;
-        }
-        let all = match &self.class {
-            Some(known) if known.split(", ").any(|one| one == class) => return,
-            Some(known) => format!("{known}, {class}"),
-            None => class.to_owned(),
-        };
-        let shared = self.known.get(all.as_str()).cloned();
-        let shared = shared.unwrap_or_else(|| Arc::from(all));
-        self.known.insert(shared.clone());
-        self.class = Some(shared);
-    }
-
-    fn take(&mut self, id: Option<&str>) -> Option<Arc<str>> {
-        self.class.take().filter(|_| id == Some(self.id.as_str()))
-    }
-}
-
 /// Lists one set or all of them. `cache` is used and brought up to date.
 ///
 /// # Errors
 /// Those of the store's listing; and if the store cannot be reached while manifests are read.
-pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache) -> Result<Catalogue> {
+pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache, now: Instant) -> Result<Catalogue> {
     let mut shared = Shared::default();
     let mut cached = cache.open(set);
-    let (mut listed, mut facts) = (Vec::<Listed>::new(), BTreeMap::<String, Vec<Fact>>::new());
-    let mut classes = Classes::default();
+    let (mut listed, mut facts) = (Vec::<Listed>::new(), Facts::new(now));
+    let (mut data, mut newest_at) = (Data::default(), None);
     store.list(&listing::prefix(set), &mut |object| {
+        newest_at = newest_at.max(Some(object.modified_at));
         if naming::looks_like_manifest(&object.key) {
             let stamp = Stamp::of(&object);
             let row = cached.find(&object.key, stamp, &mut shared);
@@ -175,40 +176,36 @@ pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache) -> Result<
                 None if is_manifest(&object.key) => Content::Unread(object.key),
                 None => return Ok(()),
             };
-            let mut one = Listed { content, stamp, facts: Vec::new(), storage_class: None };
-            one.storage_class = classes.take(one.id());
-            listed.push(one);
+            listed.push(Listed::new(content, stamp, &mut data)?);
         } else if object.key.as_str().ends_with(".json")
             && let Some((id, fact)) = Fact::parse(&object.key)
         {
-            add_fact(&mut listed, &mut facts, &object, id, fact);
-        } else if let Some(class) = &object.storage_class
-            && let Some(id) = listing::id_of(&object.key)
-        {
-            classes.add(id, class);
+            let last = listed.last_mut().filter(|last| last.id() == Some(id)).map(|last| &mut last.facts);
+            facts.add(last, &object, id, fact);
+        } else if let Some(id) = listing::id_of(&object.key) {
+            data.add(id, &object);
         }
         Ok(())
     })?;
     // A fact whose name comes before the manifest's own, as "damaged" does.
-    let waiting = if facts.is_empty() { 0 } else { listed.len() };
+    let waiting = if facts.none_is_early() { 0 } else { listed.len() };
     for one in &mut listed[..waiting] {
-        let early = one.id().and_then(|id| facts.remove(id));
+        let early = one.id().map(|id| facts.take_early(id));
         one.facts.extend(early.unwrap_or_default());
     }
     let outdated = cached.finds_outdated(&mut shared);
-    finish(store, set, cache, Listing { listed, shared, outdated })
+    let mut catalogue = finish(store, set, cache, Listing { listed, shared, outdated })?;
+    catalogue.newest_at = newest_at;
+    catalogue.warnings = facts.warning().into_iter().chain(ahead(&catalogue.entries, now)).collect();
+    Ok(catalogue)
 }
 
-/// Beside the manifest that came just before it, else put by.
-fn add_fact(listed: &mut [Listed], early: &mut BTreeMap<String, Vec<Fact>>, object: &ObjectInfo, id: &str, fact: Fact) {
-    // A copy of our names in somebody else's folder says nothing.
-    if listing::id_of(&object.key) != Some(id) {
-        return;
-    }
-    match listed.last_mut() {
-        Some(last) if last.id() == Some(id) => last.facts.push(fact),
-        _ => early.entry(id.to_owned()).or_default().push(fact),
-    }
+/// Backups that a wrong clock has dated.
+fn ahead(entries: &[Entry], now: Instant) -> Option<String> {
+    let count = entries.iter().rev().take_while(|entry| time::is_ahead(entry.row.created_at, now)).count();
+    let last = entries.last().filter(|_| count > 0)?;
+    let subject = if count == 1 { "1 backup is".to_owned() } else { format!("{count} backups are") };
+    Some(format!("{subject} dated more than a day after now ({}): a clock was wrong there, or is here", last.row.id))
 }
 
 /// What the listing and the cache have told.
@@ -231,7 +228,10 @@ fn finish(store: &dyn Store, set: Option<&str>, cache: &Cache, listing: Listing)
     let mut catalogue = Catalogue { read: unread.len(), ..Catalogue::default() };
     for (place, result) in results {
         match result {
-            Ok(row) => listed[unread[place]].content = Content::Known(row),
+            Ok(row) => {
+                listed[unread[place]].content = Content::Known(row);
+                listed[unread[place]].compare()?;
+            }
             // Removed since the listing.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
@@ -241,11 +241,19 @@ fn finish(store: &dyn Store, set: Option<&str>, cache: &Cache, listing: Listing)
     if outdated || !unread.is_empty() {
         cache.replace(set, listed.iter().filter_map(|one| Some((one.stamp, one.row()?))));
     }
-    let entry = |one: Listed| match one.content {
-        Content::Known(row) => Some(Entry { row, facts: one.facts.into(), storage_class: one.storage_class }),
+    let suspects = listed.iter().enumerate().filter(|(_, one)| !one.unseen.is_empty());
+    let suspects: Vec<(usize, &[Named])> = suspects.map(|(place, one)| (place, one.unseen.as_slice())).collect();
+    let mut flaws: HashMap<usize, String> = whole::flaws(store, &suspects)?.into_iter().collect();
+    let entry = |(place, one): (usize, Listed)| match one.content {
+        Content::Known(row) => Some(Entry {
+            row,
+            facts: one.facts.into(),
+            incomplete: flaws.remove(&place).map(String::into_boxed_str),
+            storage_class: one.storage_class,
+        }),
         Content::Unread(_) => None,
     };
-    catalogue.entries = listed.into_iter().filter_map(entry).collect();
+    catalogue.entries = listed.into_iter().enumerate().filter_map(entry).collect();
     catalogue.entries.sort_unstable_by(|left, right| {
         (left.row.created_at, &left.row.id).cmp(&(right.row.created_at, &right.row.id))
     });
@@ -258,21 +266,4 @@ pub fn sort_by_need(entries: &mut [&Entry], level: impl Fn(&Entry) -> Level) {
         let need = |entry: &Entry| entry.checked_at(level(entry));
         need(left).cmp(&need(right)).then(right.row.created_at.cmp(&left.row.created_at))
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_class_belongs_to_the_backup_whose_data_came_last() {
-        let mut classes = Classes::default();
-        classes.add("a", "GLACIER");
-        assert_eq!(classes.take(Some("b")), None);
-        classes.add("c", "STANDARD");
-        classes.add("c", "STANDARD");
-        classes.add("c", "STANDARD_IA");
-        assert_eq!(classes.take(Some("c")).as_deref(), Some("STANDARD, STANDARD_IA"));
-        assert_eq!(classes.take(Some("c")), None);
-    }
 }

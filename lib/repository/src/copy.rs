@@ -6,7 +6,7 @@ use crate::deposit::Deposited;
 use crate::fetch::fetch_objects;
 use crate::object::ObjectUpload;
 use crate::{Guarded, OpenStore, annotation};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use vb_core::manifest::{Manifest, Object};
 use vb_core::{Error, ErrorKind, Result, naming};
 use vb_pipe::{Session, cleanup};
@@ -34,6 +34,34 @@ pub fn plan<'from>(from: &'from [Manifest], to: &[Manifest], ids: Option<&[Strin
     let mut plan: Vec<&Manifest> = from.iter().filter(missing).collect();
     plan.sort_by_key(|manifest| (chain(manifest).count(), manifest.created_at));
     plan
+}
+
+/// What the backups of a listing stand on and the listing does not have.
+#[must_use]
+pub fn unlisted_bases(backups: &[Manifest]) -> Vec<String> {
+    let listed: HashSet<&str> = backups.iter().map(|manifest| manifest.id.as_str()).collect();
+    let bases: BTreeSet<&str> = backups.iter().filter_map(|manifest| manifest.base.as_deref()).collect();
+    bases.into_iter().filter(|base| !listed.contains(base)).map(str::to_owned).collect()
+}
+
+/// Whether the other store has, or by then will have, the very backup that this one stands on: under its id may be another one, with
+/// which no restore of this one is right.
+///
+/// # Errors
+/// Why not: a clause about the base.
+pub fn base_is_the_same(
+    manifest: &Manifest,
+    from: &HashMap<&str, &Manifest>,
+    to: &HashMap<&str, &Manifest>,
+    copied: &HashSet<&str>,
+) -> std::result::Result<(), &'static str> {
+    let Some(base) = manifest.base.as_deref().filter(|base| !copied.contains(base)) else { return Ok(()) };
+    match (from.get(base), to.get(base)) {
+        (Some(here), Some(there)) if here == there => Ok(()),
+        (Some(_), Some(_)) => Err("is another backup there"),
+        (_, None) => Err("is not there"),
+        (None, Some(_)) => Err("is not here any more, so that nothing shows that it is the one there"),
+    }
 }
 
 /// Copies one backup; `passed` hears of the bytes. Everything is verified before the manifest is written: what came by
@@ -110,4 +138,40 @@ fn refuse_too_large(store: &dyn Store, object: &Object) -> Result<()> {
     }
     let message = format!("copying {}: {} takes no object of more than {largest} bytes", object.key, store.describe());
     Err(Error::failure(message).with_hint("Store it anew: vb-get there, and vb-put here."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vb_core::label::{Kind, Label};
+    use vb_core::manifest::Proof;
+
+    fn backup(hour: u32, base: Option<u32>, records: u64) -> Manifest {
+        let id = |hour: u32| format!("w_20261121_{hour:02}0000");
+        let mut label = Label::of_stream("table", "public.w", "w", "parquet");
+        label.kind = if base.is_some() { Kind::Incremental } else { Kind::Full };
+        (label.base, label.records) = (base.map(id), Some(records));
+        Manifest::new(&id(hour), "2026-11-21T00:00:00Z".parse().unwrap(), label, Vec::new(), Proof::Sealed)
+    }
+
+    #[test]
+    fn an_increment_follows_its_own_base_only() {
+        let (full, other, next) = (backup(1, None, 7), backup(1, None, 8), backup(2, Some(1), 1));
+        let of = |manifests: &[&'static Manifest]| -> HashMap<&'static str, &'static Manifest> {
+            manifests.iter().map(|manifest| (manifest.id.as_str(), *manifest)).collect()
+        };
+        let keep = |manifest: &Manifest| -> &'static Manifest { Box::leak(Box::new(manifest.clone())) };
+        let (full, other) = (keep(&full), keep(&other));
+        let none = HashSet::new();
+        let fits = |from: &[&'static Manifest], to: &[&'static Manifest], copied: &HashSet<&str>| {
+            base_is_the_same(&next, &of(from), &of(to), copied)
+        };
+        assert_eq!(fits(&[full], &[full], &none), Ok(()));
+        assert_eq!(fits(&[full], &[], &HashSet::from([full.id.as_str()])), Ok(()));
+        assert_eq!(fits(&[full], &[other], &none), Err("is another backup there"));
+        assert_eq!(fits(&[full], &[], &none), Err("is not there"));
+        assert!(fits(&[], &[full], &none).unwrap_err().contains("is not here any more"));
+        assert_eq!(unlisted_bases(std::slice::from_ref(&next)).first(), Some(&full.id));
+        assert!(unlisted_bases(&[full.clone(), next.clone()]).is_empty());
+    }
 }

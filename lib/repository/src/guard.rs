@@ -126,7 +126,7 @@ pub fn run(journal: impl BufRead, open: impl FnOnce(&Location, &Environment) -> 
 
 fn undo(store: &dyn Store, task: &Task) -> Result<()> {
     match task {
-        Task::Delete(key) => removal::delete_unnamed(store, key),
+        Task::Delete(key) => removal::delete_unnamed(store, key).map(drop),
         Task::Abort(upload) => store.abort_upload(upload),
         Task::AbortTo(key) => LOOKS.iter().try_for_each(|pause| {
             std::thread::sleep(*pause);

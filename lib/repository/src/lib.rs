@@ -22,7 +22,9 @@ pub mod process;
 pub mod removal;
 mod row;
 pub mod select;
+mod shown;
 pub mod verification;
+pub mod whole;
 pub mod words;
 pub mod writing;
 

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use vb_core::key::Key;
 use vb_core::manifest::Manifest;
+use vb_core::time::Instant;
 use vb_core::{Error, ErrorKind, Result, naming};
 use vb_store::{ObjectInfo, Store};
 
@@ -45,12 +46,33 @@ pub fn list(store: &dyn Store, set: Option<&str>) -> Result<Listing> {
     Ok(listing)
 }
 
+/// Adds these backups to a listing that has not looked at their sets; those that are not there are left out.
+///
+/// # Errors
+/// If the store cannot be reached. Manifests that cannot be read are added to those.
+pub fn add(store: &dyn Store, listing: &mut Listing, ids: &[String]) -> Result<()> {
+    let keys: Vec<Key> = ids
+        .iter()
+        .filter_map(|id| naming::parse_id(id).map(|(set, _)| naming::manifest_key(set, id)))
+        .collect::<Result<_>>()?;
+    for (_, result) in read_each(store, &keys.iter().collect::<Vec<_>>(), &|manifest| manifest) {
+        match result {
+            Ok(manifest) => listing.backups.push(manifest),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            Err(error) => listing.unreadable.push(error),
+        }
+    }
+    listing.backups.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
+    Ok(())
+}
+
 /// Every object of one set or of all.
 ///
 /// # Errors
 /// Those of the store.
 pub fn objects(store: &dyn Store, set: Option<&str>) -> Result<Vec<ObjectInfo>> {
-    objects_of(store, set, &|_| true)
+    Ok(seen(store, set, &|_| true)?.objects)
 }
 
 /// Those of one set or of all whose ids are wanted; [`id_of`] says what an id is, and objects without one are left out.
@@ -58,18 +80,32 @@ pub fn objects(store: &dyn Store, set: Option<&str>) -> Result<Vec<ObjectInfo>> 
 /// # Errors
 /// Those of the store.
 pub fn objects_with(store: &dyn Store, set: Option<&str>, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<ObjectInfo>> {
-    objects_of(store, set, &|object| id_of(&object.key).is_some_and(wanted))
+    Ok(seen(store, set, &|object| id_of(&object.key).is_some_and(wanted))?.objects)
 }
 
-fn objects_of(store: &dyn Store, set: Option<&str>, wanted: &dyn Fn(&ObjectInfo) -> bool) -> Result<Vec<ObjectInfo>> {
-    let mut objects = Vec::new();
+/// What a listing showed.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// The objects that were wanted, in the order of keys.
+    pub objects: Vec<ObjectInfo>,
+    /// When the newest of all was stored, by the store's clock.
+    pub newest_at: Option<Instant>,
+}
+
+/// The objects of one set or of all that are wanted, and how late it is in the store at least.
+///
+/// # Errors
+/// Those of the store.
+pub fn seen(store: &dyn Store, set: Option<&str>, wanted: &dyn Fn(&ObjectInfo) -> bool) -> Result<Seen> {
+    let mut seen = Seen::default();
     store.list(&prefix(set), &mut |object| {
+        seen.newest_at = seen.newest_at.max(Some(object.modified_at));
         if wanted(&object) {
-            objects.push(object);
+            seen.objects.push(object);
         }
         Ok(())
     })?;
-    Ok(objects)
+    Ok(seen)
 }
 
 /// What the keys of a set begin with.
@@ -133,21 +169,28 @@ pub(crate) fn read_each<T: Send>(
     keys: &[&Key],
     keep: &(dyn Fn(Manifest) -> T + Sync),
 ) -> Vec<(usize, Result<T>)> {
-    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(keys.len())));
+    in_parallel(keys.len(), &|place| read(store, keys[place]).map(keep))
+}
+
+/// Asks for each of so many things at once; with its place, in no order. Ends early if the store cannot be reached.
+pub(crate) fn in_parallel<T: Send>(count: usize, ask: &(dyn Fn(usize) -> Result<T> + Sync)) -> Vec<(usize, Result<T>)> {
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(count)));
     let work = || {
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
-            let Some(key) = keys.get(place) else { return };
-            let result = read(store, key).map(keep);
+            if place >= count {
+                return;
+            }
+            let result = ask(place);
             let hopeless = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable);
             results.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
             if hopeless {
-                next.store(keys.len(), Ordering::Relaxed);
+                next.store(count, Ordering::Relaxed);
             }
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..THREADS.min(keys.len()) {
+        for _ in 0..THREADS.min(count) {
             scope.spawn(work);
         }
     });

@@ -20,6 +20,14 @@ pub struct Litter<'store> {
     pub uploads: Vec<&'store OpenUpload>,
 }
 
+/// The time against which ages are counted: no later than what the store shows, since this machine's clock may be wrong and a sweep
+/// would take what another run is storing. So in a store in which nothing has happened for a day nothing grows old.
+#[must_use]
+pub fn clock(now: Instant, newest_at: Option<Instant>, uploads: &[OpenUpload]) -> Instant {
+    let newest = newest_at.max(uploads.iter().map(|upload| upload.begun_at).max());
+    newest.map_or(now, |newest| newest.min(now))
+}
+
 /// Finds the litter. Objects that are not named like ours are nobody's business.
 #[must_use]
 pub fn find<'store>(objects: &'store [ObjectInfo], uploads: &'store [OpenUpload], now: Instant) -> Litter<'store> {
@@ -92,6 +100,18 @@ mod tests {
             object("v/w_20261101_000000.parquet", 400),
         ];
         assert!(found(&objects, &[upload("films/one.mkv", 400)]).is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_makes_nothing_old() {
+        let objects = [object("w/w_20261121_113000.parquet", 1)];
+        let ahead = now() + TimeDelta::days(2);
+        assert_eq!(find(&objects, &[], ahead).objects.len(), 1);
+        let newest = objects.iter().map(|object| object.modified_at).max();
+        assert!(find(&objects, &[], clock(ahead, newest, &[])).objects.is_empty());
+        let young = [upload("w/w_20261121_113000.parquet.2", 0)];
+        assert_eq!((clock(ahead, newest, &young), clock(at(5), newest, &young)), (now(), at(5)));
+        assert_eq!(clock(ahead, None, &[]), ahead);
     }
 
     #[test]

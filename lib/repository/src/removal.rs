@@ -57,7 +57,8 @@ fn removal<'all>(backup: &'all Backup, mut found: Vec<&'all ObjectInfo>) -> Resu
 }
 
 /// Deletes a backup: its manifest first, so that from the first moment on it is no backup any more. Where the store then
-/// refuses to delete the data, as a locked object's, the manifest is put back: the backup stays whole.
+/// refuses to delete the data, as a locked object's, the manifest is put back: the backup stays whole. Where a copy has put the
+/// manifest back, since the data was still there, the data stays.
 ///
 /// # Errors
 /// Those of the store; the message says what has become of the backup. What is left without its manifest is swept later.
@@ -66,6 +67,10 @@ pub fn remove(store: &dyn Store, removal: &Removal<'_>) -> Result<()> {
     let manifest = store.read_small(&manifest_key, MOST_MANIFEST_BYTES)?;
     store.delete(&manifest_key)?;
     for (count, key) in removal.objects.iter().enumerate() {
+        if store.head(&manifest_key)?.is_some() {
+            let id = &removal.backup.id;
+            return Err(Error::conflict(format!("removing {id}: a copy of it has come meanwhile, so it stays")));
+        }
         let Err(error) = store.delete(key) else { continue };
         // After `Unavailable` nobody knows whether the object is still there, and the next run's sweep will see.
         let is_whole = count == 0 && error.kind() != ErrorKind::Unavailable && is_there(store, removal);
@@ -92,11 +97,11 @@ fn put_back(store: &dyn Store, id: &str, (key, manifest): (&Key, &[u8]), error: 
 }
 
 /// Deletes an object that a run has stored in vain. If a manifest names it by now, another run has made it part of a
-/// backup (a copy of the same backup finds it and takes it over), and it stays.
+/// backup (a copy of the same backup finds it and takes it over), and it stays. Tells whether it has gone.
 ///
 /// # Errors
 /// Those of the store.
-pub fn delete_unnamed(store: &dyn Store, key: &Key) -> Result<()> {
+pub fn delete_unnamed(store: &dyn Store, key: &Key) -> Result<bool> {
     let named = match id_of(key).and_then(|id| naming::parse_id(id).map(|(set, _)| naming::manifest_key(set, id))) {
         Some(manifest_key) => match listing::read(store, &manifest_key?) {
             Ok(manifest) => manifest.objects.iter().any(|object| object.key == *key),
@@ -105,7 +110,10 @@ pub fn delete_unnamed(store: &dyn Store, key: &Key) -> Result<()> {
         },
         None => false,
     };
-    if named { Ok(()) } else { store.delete(key) }
+    if !named {
+        store.delete(key)?;
+    }
+    Ok(!named)
 }
 
 #[cfg(test)]

@@ -6,8 +6,12 @@ use vb_store::MemoryStore;
 
 /// What is left of a backup of two objects, a pin and a manifest after it was to be removed, and the error.
 fn removed(locked: &'static str, kind: ErrorKind) -> (Vec<String>, Option<Error>) {
+    removed_with(Fault::Delete(locked, kind))
+}
+
+fn removed_with(fault: Fault) -> (Vec<String>, Option<Error>) {
     let key = |ending: &str| Key::parse(&format!("w/w_20261121_010000{ending}")).unwrap();
-    let store = Failing::new(MemoryStore::new(), Fault::Delete(locked, kind));
+    let store = Failing::new(MemoryStore::new(), fault);
     for ending in [".parquet", ".parquet.2", "_metadata.json", "_pinned.json"] {
         store.put_new(&key(ending), ending.as_bytes()).unwrap();
     }
@@ -46,4 +50,11 @@ fn what_can_be_whole_no_more_is_no_backup_any_more() {
     assert_eq!(removed(".parquet", ErrorKind::Unavailable).0, [".parquet", ".parquet.2", "_pinned.json"]);
     let (left, error) = removed("nothing", ErrorKind::Denied);
     assert!(left.is_empty() && error.is_none(), "{left:?} {error:?}");
+}
+
+#[test]
+fn a_backup_that_a_copy_brings_back_meanwhile_keeps_its_data() {
+    let (left, error) = removed_with(Fault::ComesBack("_metadata.json"));
+    assert_eq!(left, [".parquet", ".parquet.2", "_metadata.json", "_pinned.json"]);
+    assert!(error.unwrap().to_string().contains("a copy of it has come meanwhile"));
 }

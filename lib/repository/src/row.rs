@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use vb_core::chain::{Link, Linked};
 use vb_core::label::{Kind, Label, Proof, Source};
 use vb_core::manifest::{Manifest, Object};
 use vb_core::position::Position;
@@ -29,7 +30,7 @@ pub struct Row {
     pub until: Option<Instant>,
     /// Whether an incremental may stand on it.
     pub continues: bool,
-    /// How far it reaches, without where the rows lie.
+    /// How far it reaches, as far as a chain's proof needs it.
     pub position: Option<Arc<Position>>,
     /// In how many buckets of keys some are gone.
     pub deletes: Option<u64>,
@@ -100,6 +101,13 @@ impl Row {
     }
 }
 
+impl Linked for Row {
+    fn link(&self) -> Link<'_> {
+        let (schema_sha256, position) = (self.schema_sha256.as_deref(), self.position.as_deref());
+        Link { source: &self.source, since: self.since, until: self.until, schema_sha256, position }
+    }
+}
+
 /// What many rows share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
@@ -120,9 +128,9 @@ impl Shared {
         new
     }
 
-    /// The one copy of what a chain's proof needs of a position. Where the rows lie would take too much room.
+    /// The one copy of what a chain's proof needs of a position. All of it would take too much room.
     pub(crate) fn position(&mut self, position: &Position) -> Arc<Position> {
-        let position = Position { storage: None, ..position.clone() };
+        let position = position.reach();
         if let Some(known) = self.positions.get(&position) {
             return Arc::clone(known);
         }

@@ -1,10 +1,11 @@
 //! Which backup is meant: by its id, or the newest of a set, of a kind, of a time.
 
 use crate::listing::{self, Stored};
+use crate::whole;
 use vb_core::key::Key;
 use vb_core::label::Kind;
 use vb_core::manifest::Manifest;
-use vb_core::time::Instant;
+use vb_core::time::{self, Instant};
 use vb_core::{Error, ErrorKind, Result, naming};
 use vb_store::Store;
 
@@ -76,27 +77,62 @@ pub fn chain(store: &dyn Store, newest: &Manifest) -> Result<Vec<Stored>> {
     Ok(links)
 }
 
-/// The newest backup of a set that is wanted. Reads the newest first and no more than needed.
+/// The newest backup of a set that is wanted. Reads the newest first and no more than needed. One of which objects are missing
+/// is passed over, and so is one that is dated more than a day after `now`, unless there is no other; `warn` hears of both.
 ///
 /// # Errors
-/// `NotFound` if there is none. A manifest that cannot be read is an error: an older backup in its place would be a
-/// silent loss.
-pub fn newest(store: &dyn Store, set: &str, wanted: Wanted) -> Result<Manifest> {
+/// `NotFound` if there is none, `Integrity` if none is whole. A manifest that cannot be read is an error: an older backup in its
+/// place would be a silent loss.
+pub fn newest(
+    store: &dyn Store,
+    set: &str,
+    wanted: Wanted,
+    now: Instant,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Manifest> {
     let objects = listing::objects(store, Some(set))?;
-    let mut keys: Vec<Key> = objects.into_iter().map(|object| object.key).filter(listing::is_manifest).collect();
     // Within a set the ids are in the order of time.
-    keys.sort_by(|left, right| right.cmp(left));
-    for key in &keys {
+    let keys = objects.iter().rev().map(|object| &object.key).filter(|key| listing::is_manifest(key));
+    let (ahead, usual): (Vec<&Key>, Vec<&Key>) = keys.partition(|key| is_dated_ahead(key, now));
+    let mut broken = Vec::new();
+    for key in usual.iter().chain(&ahead) {
         match listing::read(store, key) {
-            Ok(manifest) if wanted.matches(&manifest) => return Ok(manifest),
+            Ok(manifest) if wanted.matches(&manifest) => match whole::flaw_of(store, &manifest, &objects)? {
+                None => {
+                    tell_passed_over(&manifest, &broken, &ahead, now, warn);
+                    return Ok(manifest);
+                }
+                Some(flaw) => broken.push(format!("{} is incomplete: {flaw}", manifest.id)),
+            },
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(error.with_hint("Name an older backup by its id if that one will do; vb-ls shows them."));
             }
             Ok(_) | Err(_) => {}
         }
     }
-    Err(Error::not_found(format!("no {} of {set} in {}", wanted.words(), store.describe()))
-        .with_hint("vb-ls shows what is there."))
+    match broken.first() {
+        None => Err(Error::not_found(format!("no {} of {set} in {}", wanted.words(), store.describe()))
+            .with_hint("vb-ls shows what is there.")),
+        Some(first) => {
+            let place = store.describe();
+            Err(Error::integrity(format!("no {} of {set} in {place} is whole; {first}", wanted.words()))
+                .with_hint("Bring the objects back from another store, and make a full backup now."))
+        }
+    }
+}
+
+fn is_dated_ahead(manifest: &Key, now: Instant) -> bool {
+    let dated = naming::id_of_manifest(manifest).and_then(naming::parse_id);
+    dated.is_some_and(|(_, at)| time::is_ahead(at, now))
+}
+
+fn tell_passed_over(taken: &Manifest, broken: &[String], ahead: &[&Key], now: Instant, warn: &mut dyn FnMut(&str)) {
+    broken.iter().for_each(|words| warn(&format!("{words}; {} is taken", taken.id)));
+    if time::is_ahead(taken.created_at, now) {
+        warn(&format!("{} is dated more than a day after now, and taken because there is no other", taken.id));
+    } else if let Some(id) = ahead.first().and_then(|key| naming::id_of_manifest(key)) {
+        warn(&format!("{id} is dated more than a day after now, so {} is taken", taken.id));
+    }
 }
 
 /// The set to take when none was named: the only one that the store has.

@@ -16,7 +16,7 @@ use vb_core::{ErrorKind, Result};
 use vb_store::{MemoryStore, Store};
 
 fn at(hour: u32) -> Instant {
-    format!("2026-11-21T{hour:02}:00:00Z").parse().unwrap()
+    "2026-11-21T00:00:00Z".parse::<Instant>().unwrap() + chrono::TimeDelta::hours(hour.into())
 }
 
 fn label(base: Option<u32>, hour: u32) -> Label {
@@ -152,7 +152,7 @@ fn a_backup_is_found_by_what_it_is() {
     for (base, hour) in [(None, 1), (Some(1), 2), (None, 3), (Some(3), 4)] {
         store_backup(&store, b"x", base, hour).unwrap();
     }
-    let newest = |wanted| select::newest(&*store, "w", wanted).map(|manifest| manifest.id);
+    let newest = |wanted| newest(&*store, wanted).0.map(|manifest| manifest.id);
     let full = Some(Kind::Full);
     assert_eq!(newest(Wanted::default()).unwrap(), "w_20261121_040000");
     assert_eq!(newest(Wanted { kind: full, at: None }).unwrap(), "w_20261121_030000");
@@ -167,6 +167,43 @@ fn a_backup_is_found_by_what_it_is() {
     assert_eq!(select::only_set(&*store).unwrap(), "w");
 }
 
+/// At the end of the day, with what was warned of.
+fn newest(store: &dyn Store, wanted: Wanted) -> (Result<Manifest>, Vec<String>) {
+    let mut warnings = Vec::new();
+    let found = select::newest(store, "w", wanted, at(23), &mut |words| warnings.push(words.to_owned()));
+    (found, warnings)
+}
+
+#[test]
+fn the_newest_is_a_whole_one_and_not_from_the_future() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let [_, short, gone] = [1, 2, 3].map(|hour| store_backup(&store, b"abc", None, hour).unwrap());
+    store.delete(&gone.objects[0].key).unwrap();
+    store.delete(&short.objects[0].key).unwrap();
+    store.put_new(&short.objects[0].key, b"").unwrap();
+    let (found, warnings) = newest(&*store, Wanted::default());
+    assert_eq!(found.unwrap().id, "w_20261121_010000");
+    assert_eq!(
+        warnings,
+        [
+            "w_20261121_030000 is incomplete: w/w_20261121_030000.parquet is not there; w_20261121_010000 is taken",
+            "w_20261121_020000 is incomplete: w/w_20261121_020000.parquet has 0 bytes instead of 3; w_20261121_010000 is taken",
+        ]
+    );
+    store_backup(&store, b"abc", None, 23 + 72).unwrap();
+    let (found, warnings) = newest(&*store, Wanted::default());
+    assert_eq!((found.unwrap().id.as_str(), warnings.len()), ("w_20261121_010000", 3));
+    assert!(warnings[2].contains("w_20261124_230000 is dated more than a day after now"), "{warnings:?}");
+    store.delete(&Key::parse("w/w_20261121_010000.parquet").unwrap()).unwrap();
+    let (found, warnings) = newest(&*store, Wanted::default());
+    assert_eq!(found.unwrap().id, "w_20261124_230000");
+    assert!(warnings[3].contains("because there is no other"), "{warnings:?}");
+    store.delete(&Key::parse("w/w_20261124_230000.parquet").unwrap()).unwrap();
+    let error = newest(&*store, Wanted::default()).0.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Integrity);
+    assert!(error.to_string().contains("no backup of w in memory is whole"), "{error}");
+}
+
 #[test]
 fn a_manifest_that_cannot_be_read_is_neither_skipped_nor_fatal() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
@@ -178,7 +215,7 @@ fn a_manifest_that_cannot_be_read_is_neither_skipped_nor_fatal() {
     put("elsewhere/w/w_20261121_040000_metadata.json", b"not ours");
     let listing = list(&*store, None).unwrap();
     assert_eq!((listing.backups.len(), listing.unreadable.len(), listing.objects.len()), (1, 2, 6));
-    assert_eq!(select::newest(&*store, "w", Wanted::default()).unwrap_err().kind(), ErrorKind::Integrity);
+    assert_eq!(newest(&*store, Wanted::default()).0.unwrap_err().kind(), ErrorKind::Integrity);
 }
 
 #[test]

@@ -62,6 +62,27 @@ fn links_below_the_root_are_not_followed() {
 }
 
 #[test]
+fn a_set_behind_a_link_is_not_silently_empty() {
+    let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    symlink(outside.path(), folder.path().join("set")).unwrap();
+    symlink(folder.path().join("nowhere"), folder.path().join("broken")).unwrap();
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let hears = heard.clone();
+    let store = LocalStore::warning(
+        folder.path(),
+        std::sync::Arc::new(move |words: &str| hears.lock().unwrap().push(words.to_owned())),
+    );
+    (0..2).for_each(|_| store.list("", &mut |_| Ok(())).unwrap());
+    assert_eq!(
+        *heard.lock().unwrap(),
+        ["/set of the store is a symbolic link to a folder, so nothing in it is listed"]
+    );
+    let error = store.list("set/", &mut |_| Ok(())).unwrap_err();
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Usage, "listing /set: it is a symbolic link"));
+    store.list("sets/", &mut |_| Ok(())).unwrap();
+}
+
+#[test]
 fn the_root_may_be_a_link() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("real")).unwrap();

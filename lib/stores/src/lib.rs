@@ -23,7 +23,7 @@ use vb_store_sftp::{SftpConfig, SftpStore};
 pub fn open(location: &Location, environment: &Environment, warn: Warn) -> Result<Arc<dyn Store>> {
     let policy = RetryPolicy::new(environment)?;
     match location.scheme.as_str() {
-        "file" => Ok(Arc::new(LocalStore::new(&location.path))),
+        "file" => Ok(Arc::new(LocalStore::warning(&location.path, warn))),
         #[cfg(feature = "azure")]
         "az" => {
             let mut config = AzureConfig::new(location, environment)?;

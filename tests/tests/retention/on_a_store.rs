@@ -15,6 +15,12 @@ fn id(day: u32) -> String {
     format!("w_202601{day:02}_031500")
 }
 
+/// The object whose one byte is an `x`.
+fn object(key: &str) -> Value {
+    let sha256 = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+    json!({"key": key, "size_bytes": 1, "sha256": sha256, "md5": "9dd4e461268c8034f5c8564e155c67a6", "crc32": "8cdc1683"})
+}
+
 impl Stock {
     /// Nine daily backups of the set `w`; the fifth to the seventh are a chain.
     fn new() -> Result<Self> {
@@ -33,10 +39,25 @@ impl Stock {
             "format": 1, "id": id, "set": "w", "kind": if base.is_some() { "incremental" } else { "full" },
             "base": base.map(self::id), "created_at": at(day), "source": {"type": "stream", "name": "standard input"},
             "since": base.map(at), "until": at(day), "records": 1, "proof": "sealed", "complete": true,
-            "objects": [{"key": key, "size_bytes": 1, "sha256": "", "md5": ""}],
+            "objects": [object(&key)],
         });
         fs::write(self.place.path("backups").join(key), "x")?;
         Ok(fs::write(self.path(&format!("{id}_metadata.json")), manifest.to_string())?)
+    }
+
+    /// A backup of the set `v` that stands on one of `w`, as older versions made them.
+    fn add_across(&self, day: u32, base: u32) -> Result<()> {
+        let id = self::id(day).replace("w_", "v_");
+        let key = format!("v/{id}.txt");
+        let manifest = json!({
+            "format": 1, "id": id, "set": "v", "kind": "incremental", "base": self::id(base),
+            "created_at": format!("2026-01-{day:02}T03:15:00Z"), "source": {"type": "stream", "name": "standard input"},
+            "since": format!("2026-01-{base:02}T03:15:00Z"), "until": format!("2026-01-{day:02}T03:15:00Z"), "proof": "sealed",
+            "complete": true, "objects": [object(&key)],
+        });
+        fs::create_dir_all(self.place.path("backups/v"))?;
+        fs::write(self.place.path("backups").join(key), "x")?;
+        Ok(fs::write(self.place.path(format!("backups/v/{id}_metadata.json")), manifest.to_string())?)
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -123,6 +144,28 @@ fn damage_and_missing_verification_count_for_nothing() {
     assert_eq!(stock.days().unwrap(), [3, 4, 5, 6, 7, 8, 9]);
     stock.run("vb-prune --keep-last 1").unwrap().succeeded().unwrap();
     assert_eq!(stock.days().unwrap(), [8, 9]);
+}
+
+#[test]
+fn what_another_set_stands_on_stays_when_one_set_is_pruned() {
+    let stock = Stock::new().unwrap();
+    stock.add_across(10, 2).unwrap();
+    let run = stock.run("vb-prune --set w --keep-last 1").unwrap().succeeded().unwrap();
+    let done = run.event("vb-prune", "done").unwrap();
+    assert_eq!((&done["kept"], &done["removed"]), (&json!(2), &json!(7)), "{done}");
+    assert_eq!(stock.days().unwrap(), [2, 9, 10]);
+    let kept: Vec<Value> = run.status_lines().unwrap().into_iter().filter(|line| line["event"] == "keep").collect();
+    assert_eq!(kept[1]["reasons"], json!(["base of v_20260110_031500"]));
+    // A plan of that set says the same, and is carried out.
+    let plan =
+        "vb-prune --plan --store file://./backups --set w --keep-last 1 > plan.json && vb-prune --apply plan.json";
+    let done = stock.run(plan).unwrap().succeeded().unwrap().event("vb-prune", "done").unwrap();
+    assert_eq!((&done["kept"], &done["removed"]), (&json!(2), &json!(0)), "{done}");
+    let copy = "vb-copy --set v --from file://./backups --to file://./other";
+    let done = stock.run(copy).unwrap().succeeded().unwrap().event("vb-copy", "done").unwrap();
+    assert_eq!(done["copied"], 2, "what it stands on comes too: {done}");
+    let chain = stock.run("vb-ls --store file://./other --chain v_20260110_031500").unwrap().succeeded().unwrap();
+    assert_eq!(chain.event("vb-ls", "done").unwrap()["count"], 2);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! What retention knows of a backup: little enough to hold a hundred thousand, and all of it stands in a line of `vb-ls`.
 
+use crate::chain::{Link, Linked};
 use crate::fact::{Fact, Health, Level};
 use crate::label::{DATABASE, Kind, Source};
 use crate::manifest::Manifest;
+use crate::position::Position;
 use crate::time::{self, Instant};
 use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 /// One complete backup and the later facts about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,9 +17,9 @@ pub struct Backup {
     pub id: String,
     /// What it is a backup of.
     pub set: String,
-    /// Of what, told apart from other things that came into the same set.
-    #[serde(default, rename(deserialize = "source"), deserialize_with = "of_source")]
-    pub origin: u64,
+    /// Where the data came from: other things may have come into the same set.
+    #[serde(default, with = "shared")]
+    pub source: Arc<Source>,
     /// Everything, or what changed since the base.
     pub kind: Kind,
     /// The id of the backup that it stands on.
@@ -30,6 +33,12 @@ pub struct Backup {
     /// The upper end.
     #[serde(default, with = "time::optional")]
     pub until: Option<Instant>,
+    /// The digest of the columns.
+    #[serde(default, with = "shared_text", skip_serializing_if = "Option::is_none")]
+    pub schema_sha256: Option<Arc<str>>,
+    /// How far it reaches, beside the time: what a chain's proof needs of it.
+    #[serde(default, with = "shared_option", skip_serializing_if = "Option::is_none")]
+    pub position: Option<Arc<Position>>,
     /// What the user calls it.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -39,6 +48,9 @@ pub struct Backup {
     /// Whether it was found damaged, and not found whole since.
     #[serde(default)]
     pub damaged: bool,
+    /// Which of its objects is not there, or not as long as it was, if the store shows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incomplete: Option<String>,
     /// Whether it must not be removed.
     #[serde(default)]
     pub pinned: bool,
@@ -55,25 +67,35 @@ impl Backup {
         Self {
             id: manifest.id.clone(),
             set: manifest.set.clone(),
-            origin: origin(&manifest.source),
+            source: Arc::new(manifest.source.clone()),
             kind: manifest.kind,
             base: manifest.base.clone(),
             created_at: manifest.created_at,
             since: manifest.since,
             until: manifest.until,
+            schema_sha256: manifest.schema_sha256.as_deref().map(Arc::from),
+            position: manifest.position.as_ref().map(|position| Arc::new(position.reach())),
             tags: manifest.tags.clone(),
             level,
             damaged,
+            incomplete: None,
             pinned,
             size_bytes: manifest.size_bytes(),
         }
     }
 }
 
+impl Linked for Backup {
+    fn link(&self) -> Link<'_> {
+        let (schema_sha256, position) = (self.schema_sha256.as_deref(), self.position.as_deref());
+        Link { source: &self.source, since: self.since, until: self.until, schema_sha256, position }
+    }
+}
+
 /// The same number for backups that can take each other's place: of one table or database, whole or in part; of one command with the same
 /// arguments; and of all streams and files of which nothing is known but their set. Queries and files change their names with the day.
 #[must_use]
-pub fn origin(source: &Source) -> u64 {
+pub(super) fn origin(source: &Source) -> u64 {
     let Source { source_type, name, database, part, command_digest, .. } = source;
     let mut hasher = DefaultHasher::new();
     match source_type.as_str() {
@@ -85,8 +107,50 @@ pub fn origin(source: &Source) -> u64 {
     hasher.finish()
 }
 
-fn of_source<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
-    Source::deserialize(deserializer).map(|source| origin(&source))
+/// What many backups have in common, as if it were their own.
+mod shared {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, to: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Arc<T>, D::Error> {
+        T::deserialize(from).map(Arc::new)
+    }
+}
+
+/// The same where it may be missing.
+mod shared_option {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    #[allow(clippy::ref_option)] // the signature that serde calls
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Option<Arc<T>>, to: S) -> Result<S::Ok, S::Error> {
+        value.as_deref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Arc<T>>, D::Error> {
+        Ok(Option::<T>::deserialize(from)?.map(Arc::new))
+    }
+}
+
+/// The same for text.
+mod shared_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    #[allow(clippy::ref_option)] // the signature that serde calls
+    pub(super) fn serialize<S: Serializer>(value: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
+        value.as_deref().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<str>>, D::Error> {
+        Ok(Option::<String>::deserialize(from)?.map(Arc::from))
+    }
 }
 
 #[cfg(test)]

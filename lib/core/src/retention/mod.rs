@@ -18,7 +18,7 @@ mod standing;
 mod tests;
 
 pub use age::Age;
-pub use backup::{Backup, origin};
+pub use backup::Backup;
 pub use period::Period;
 pub use plan::{Verdict, plan};
 pub use policy::{GroupBy, Policy, parse_number, rules_from};

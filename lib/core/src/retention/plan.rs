@@ -34,7 +34,8 @@ struct Decision<'all> {
     against: Vec<Reason<'all>>,
 }
 
-/// Judges every backup: set after set, the newest first. Backups that are found there when a plan has been carried out are
+/// Judges every backup of the sets that the policy covers: set after set, the newest first. The others must be known all the same, since
+/// what they stand on stays. Backups that are found there when a plan has been carried out are
 /// all kept by the same policy.
 ///
 /// # Errors
@@ -43,8 +44,11 @@ pub fn plan<'all>(backups: &'all [Backup], policy: &'all Policy, now: Instant) -
     policy.refuse_empty()?;
     let places: Places = backups.iter().enumerate().map(|(place, backup)| (backup.id.as_str(), place)).collect();
     let standings = standing::of_each(backups, &places, policy.require_level);
-    let groups = groups(backups, policy);
+    let (groups, others): (Vec<_>, Vec<_>) = groups(backups, policy)
+        .into_iter()
+        .partition(|group| group.iter().all(|place| policy.covers(&backups[*place])));
     let mut decisions = vec![Decision::default(); backups.len()];
+    others.iter().flatten().for_each(|place| decisions[*place].keep.push(Reason::OtherSet));
     let mut bare = Vec::new();
     for group in &groups {
         if !judge(group, backups, &standings, policy, now, &mut decisions) {

@@ -1,6 +1,6 @@
 //! A policy: rules, and to what they apply.
 
-use super::backup::Backup;
+use super::backup::{Backup, origin};
 use super::period::Period;
 use super::rule::{Rule, UNLIMITED};
 use crate::environment::{
@@ -36,6 +36,9 @@ pub struct Policy {
     /// Only these are judged; the others stay and count for nothing.
     #[serde(default)]
     pub kind: Option<Kind>,
+    /// Only this set is judged; the others stay, and so does what they stand on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
 }
 
 impl Policy {
@@ -55,9 +58,14 @@ impl Policy {
         Ok(())
     }
 
+    /// Whether it is of a set that is judged.
+    pub(super) fn covers(&self, backup: &Backup) -> bool {
+        self.set.as_ref().is_none_or(|set| *set == backup.set)
+    }
+
     /// What backups of one history have in common.
     pub(super) fn group<'all>(&self, backup: &'all Backup) -> (&'all str, u64, Option<&'static str>) {
-        (&backup.set, backup.origin, (self.group_by == GroupBy::SetAndKind).then(|| backup.kind.name()))
+        (&backup.set, origin(&backup.source), (self.group_by == GroupBy::SetAndKind).then(|| backup.kind.name()))
     }
 }
 

@@ -19,15 +19,18 @@ fn backup(set: &str, at: Instant, base: Option<&Backup>) -> Backup {
     Backup {
         id: crate::naming::id(set, at),
         set: set.to_owned(),
-        origin: 0,
+        source: Default::default(),
         kind: if base.is_some() { Kind::Incremental } else { Kind::Full },
         base: base.map(|base| base.id.clone()),
         created_at: at,
         since: base.and_then(|base| base.until),
         until: Some(at),
+        schema_sha256: None,
+        position: None,
         tags: Vec::new(),
         level: Level::Listed,
         damaged: false,
+        incomplete: None,
         pinned: false,
         size_bytes: 1,
     }
@@ -48,6 +51,7 @@ fn years(chance: &mut Chance, set: &str) -> Vec<Backup> {
         let mut next = backup(set, at, base.as_ref());
         next.level = Level::ALL[chance.below(5)];
         next.damaged = chance.one_in(12);
+        next.incomplete = chance.one_in(20).then(|| "its object is not there".to_owned());
         next.pinned = chance.one_in(30);
         next.tags.extend(chance.one_in(6).then(|| "monthly".to_owned()));
         all.push(next);
@@ -105,7 +109,7 @@ fn each_year(check: impl Fn(&[Backup], &Policy, &HashSet<&str>)) {
 
 /// Whether it and everything below it is there, sound and verified: written down apart from the code that is tested.
 fn is_good(all: &[Backup], one: &Backup, level: Level) -> bool {
-    let sound = !one.damaged && one.level >= level;
+    let sound = !one.damaged && one.incomplete.is_none() && one.level >= level;
     let base = || all.iter().find(|other| Some(&other.id) == one.base.as_ref());
     sound && (one.kind == Kind::Full || base().is_some_and(|base| is_good(all, base, level)))
 }

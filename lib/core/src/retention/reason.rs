@@ -28,6 +28,8 @@ pub enum Reason<'all> {
     NothingGood,
     /// The policy judges only backups of this kind.
     NotJudged(Kind),
+    /// The policy judges only another set.
+    OtherSet,
     /// This kept one stands on it.
     BaseOf(&'all str),
     /// It counts for nothing, and why.
@@ -58,6 +60,7 @@ impl fmt::Display for Reason<'_> {
             Self::NotYetGood => formatter.write_str("newer than the newest good one of its set"),
             Self::NothingGood => formatter.write_str("nothing in its set is good"),
             Self::NotJudged(kind) => write!(formatter, "only {} backups are judged", kind.name()),
+            Self::OtherSet => formatter.write_str("another set is judged"),
             Self::BaseOf(id) => write!(formatter, "base of {id}"),
             Self::Standing(standing) => write!(formatter, "counts for nothing: {standing}"),
             Self::Outside(rule) => outside(rule, formatter),

@@ -1,6 +1,7 @@
 //! Which backups count: those that can be restored, chain and all, as far as the facts tell.
 
 use super::backup::Backup;
+use crate::chain::{self, Misfit};
 use crate::fact::Level;
 use crate::label::Kind;
 use std::collections::HashMap;
@@ -13,14 +14,16 @@ pub enum Standing<'all> {
     Good,
     /// It was found damaged.
     Damaged,
+    /// What it consists of is not all there, and what is not.
+    Incomplete(&'all str),
     /// It was not verified as far as the policy demands.
     Unverified(Level),
     /// It is incremental and nothing says on what it stands.
     Baseless,
     /// What it stands on is not there.
     BaseMissing(&'all str),
-    /// What it stands on does not reach to where it begins.
-    Gap(&'all str),
+    /// It does not continue what it stands on, so that no restore takes the two together.
+    Misfit(&'all str, Misfit<'all>),
     /// What it stands on, directly or further down, counts for nothing itself.
     BaseUnsound(&'all str),
 }
@@ -30,10 +33,11 @@ impl fmt::Display for Standing<'_> {
         match self {
             Self::Good => formatter.write_str("good"),
             Self::Damaged => formatter.write_str("found damaged"),
+            Self::Incomplete(what) => write!(formatter, "incomplete: {what}"),
             Self::Unverified(level) => write!(formatter, "verified only to {level}"),
             Self::Baseless => formatter.write_str("incremental, and it does not name what it stands on"),
             Self::BaseMissing(base) => write!(formatter, "{base}, on which it stands, is not there"),
-            Self::Gap(base) => write!(formatter, "{base}, on which it stands, does not reach to where it begins"),
+            Self::Misfit(base, why) => write!(formatter, "{base}, on which it stands, {why}"),
             Self::BaseUnsound(base) => write!(formatter, "{base}, on which it stands, counts for nothing"),
         }
     }
@@ -78,6 +82,9 @@ fn of_one<'all>(
     if backup.damaged {
         return Standing::Damaged;
     }
+    if let Some(what) = &backup.incomplete {
+        return Standing::Incomplete(what);
+    }
     if backup.level < required {
         return Standing::Unverified(backup.level);
     }
@@ -86,8 +93,8 @@ fn of_one<'all>(
     }
     let Some(base) = backup.base.as_deref() else { return Standing::Baseless };
     let Some(below) = places.get(base) else { return Standing::BaseMissing(base) };
-    if !matches!((backups[*below].until, backup.since), (Some(until), Some(since)) if since <= until) {
-        return Standing::Gap(base);
+    if let Err(why) = chain::follows(&backups[*below], backup) {
+        return Standing::Misfit(base, why);
     }
     match known[*below] {
         Some(Standing::Good) => Standing::Good,
@@ -124,6 +131,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_all_there_is_not_good_nor_is_what_stands_on_it() {
+        let mut all = chain();
+        all[1].incomplete = Some("w/w_20261121_010000.parquet is not there".to_owned());
+        let found = standings(&all, Level::Listed);
+        assert_eq!(found[1].to_string(), "incomplete: w/w_20261121_010000.parquet is not there");
+        assert_eq!(found[2], Standing::BaseUnsound("w_20261121_010000"));
+        assert_eq!(found[3], Standing::Good);
+    }
+
+    #[test]
+    fn a_chain_that_no_restore_takes_is_not_good() {
+        use crate::position::Position;
+        let by = |by: &str, since_xid, until_xid| {
+            Some(std::sync::Arc::new(Position { by: by.to_owned(), since_xid, until_xid, ..Position::default() }))
+        };
+        let first = "w_20261121_010000";
+        let mut all = chain();
+        all[2].schema_sha256 = Some("b".into());
+        all[1].schema_sha256 = Some("a".into());
+        assert_eq!(standings(&all, Level::Listed)[2], Standing::Misfit(first, Misfit::Columns));
+        let mut all = chain();
+        (all[1].position, all[2].position) = (by("xmin", None, Some(7)), by("xmin", Some(8), Some(9)));
+        assert_eq!(standings(&all, Level::Listed)[2], Standing::Misfit(first, Misfit::Gap));
+        // Transactions alone prove it too.
+        all[1].position = by("xmin", None, Some(8));
+        (all[1].until, all[2].since) = (None, None);
+        assert_eq!(standings(&all, Level::Listed)[2], Standing::Good);
+    }
+
+    #[test]
     fn what_is_not_verified_far_enough_counts_for_nothing() {
         let mut all = chain();
         all.iter_mut().take(2).for_each(|backup| backup.level = Level::Restored);
@@ -137,7 +174,7 @@ mod tests {
     fn gaps_circles_and_nameless_bases_are_not_good() {
         let mut all = chain();
         all[0].since = Some("2026-11-21T02:00:01Z".parse().unwrap());
-        assert_eq!(standings(&all, Level::Listed)[0], Standing::Gap("w_20261121_020000"));
+        assert_eq!(standings(&all, Level::Listed)[0], Standing::Misfit("w_20261121_020000", Misfit::Gap));
         all[2].base = Some(all[2].id.clone());
         assert_ne!(standings(&all, Level::Listed)[2], Standing::Good);
         all[2].base = None;

@@ -145,6 +145,33 @@ fn kinds_may_be_judged_alone() {
 }
 
 #[test]
+fn what_another_set_stands_on_stays_and_only_the_chosen_set_is_judged() {
+    let of = |set: &str, hour: u32, base: Option<u32>| {
+        let mut one = Backup::new(&crate::chain::tests::backup(hour, base), &[]);
+        (one.set, one.id) = (set.to_owned(), one.id.replace("w_", &format!("{set}_")));
+        one.base = one.base.map(|base| base.replace("w_", "weekly_"));
+        one
+    };
+    let all = [
+        of("weekly", 1, None),
+        of("weekly", 2, None),
+        of("weekly", 3, None),
+        of("daily", 4, Some(2)),
+        of("daily", 5, None),
+    ];
+    let policy = Policy { set: Some("weekly".to_owned()), ..Policy::of(vec![Rule::Last(1)]) };
+    let found = judged(&all, &policy, "2026-11-22T00:00:00Z");
+    assert_eq!(
+        found.iter().map(|line| line.replace("weekly_2026", "")).collect::<Vec<_>>(),
+        [
+            "+1121_030000: last 1",
+            "+1121_020000: base of daily_20261121_040000",
+            "-1121_010000: last: a newer one is kept"
+        ]
+    );
+}
+
+#[test]
 fn policies_that_keep_nothing_are_refused() {
     let all = ["2026-11-20T00:00:00Z", "2026-11-19T00:00:00Z"].map(full);
     for rules in [vec![], vec![Rule::Last(0)], vec![Rule::Tagged(vec!["x".to_owned()])]] {

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     ManifestAnswer,
     /// Of what ends so, as one with locked objects does.
     Delete(&'static str, ErrorKind),
+    /// What ends so comes back as soon as it is deleted, as a copy brings it.
+    ComesBack(&'static str),
 }
 
 pub(crate) struct Failing {
@@ -83,6 +85,11 @@ impl Store for Failing {
         match self.fault {
             Fault::Delete(ending, kind) if key.as_str().ends_with(ending) => {
                 Err(Error::new(kind, format!("deleting {key}: it is locked until 2027-01-01")))
+            }
+            Fault::ComesBack(ending) if key.as_str().ends_with(ending) => {
+                let bytes = self.inner.read_small(key, 1 << 20)?;
+                self.inner.delete(key)?;
+                self.inner.put_new(key, &bytes).map(drop)
             }
             _ => self.inner.delete(key),
         }

@@ -10,6 +10,8 @@ use vb_core::time::Instant;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
+pub(super) const NOT_FOLLOWED: &str = "Links below the store's folder are not followed; mount the folder there, or make the link the store's folder itself.";
+
 /// The store's root folder, which need not exist yet.
 pub(super) struct Root(PathBuf);
 
@@ -105,8 +107,7 @@ pub(super) fn modified_at(found: &Stat) -> Instant {
 pub(super) fn step_error(step: &str, key: &Key, cause: Errno) -> Error {
     match cause {
         Errno::LOOP | Errno::NOTDIR => {
-            Error::usage(format!("{step} {key}: a folder of it is a file or a symbolic link"))
-                .with_hint("Links below the store's folder are not followed; make the link the store's folder itself.")
+            Error::usage(format!("{step} {key}: a folder of it is a file or a symbolic link")).with_hint(NOT_FOLLOWED)
         }
         cause => Error::io(format!("{step} {key}"), cause.into()),
     }

@@ -4,16 +4,17 @@ mod folder;
 mod staged;
 mod walk;
 
-use crate::{Facts, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload};
+use crate::{Facts, ObjectInfo, OnOpen, OpenUpload, Store, Stored, Upload, Warn, no_warning};
 use folder::{Root, length, modified_at, step_error};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use staged::{Staged, Staging, is_temporary};
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use vb_core::key::Key;
 use vb_core::parts::{MEBIBYTE, PartLimits};
 use vb_core::{Error, Result};
@@ -22,18 +23,31 @@ use walk::{Found, Walk};
 /// Keys are paths below the root folder, which is made by the first write.
 ///
 /// Symbolic links below the root are never followed, neither in a key's folders nor as an object: a key must not lead
-/// out of the store. The root itself may be one. Other kinds of files than regular ones are no objects.
+/// out of the store; a listing says so. The root itself may be one. Other kinds of files than regular ones are no objects.
 #[derive(Clone)]
 pub struct LocalStore {
     root: Arc<Root>,
     staging: Staging,
+    warn: Warn,
 }
 
 impl LocalStore {
     /// The store in this folder.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: Arc::new(Root::new(root.into())), staging: Staging::Unnamed }
+        Self::warning(root, no_warning())
+    }
+
+    /// The same; `warn` hears once of each link to a folder that a listing leaves out.
+    #[must_use]
+    pub fn warning(root: impl Into<PathBuf>, warn: Warn) -> Self {
+        let told = Mutex::new(HashSet::new());
+        let warn: Warn = Arc::new(move |words: &str| {
+            if told.lock().unwrap_or_else(PoisonError::into_inner).insert(words.to_owned()) {
+                warn(words);
+            }
+        });
+        Self { root: Arc::new(Root::new(root.into())), staging: Staging::Unnamed, warn }
     }
 
     /// The same, but with named temporary files, as on file systems without `O_TMPFILE`: for tests.
@@ -138,7 +152,7 @@ impl Store for LocalStore {
         let mut each = |Found { key, size_bytes, modified_at }| {
             each(ObjectInfo { key, size_bytes, modified_at, crc32: None, storage_class: None })
         };
-        Walk { prefix, wants: |name| !is_temporary(name), each: &mut each }.run(&self.root)
+        Walk { prefix, wants: |name| !is_temporary(name), warn: &*self.warn, each: &mut each }.run(&self.root)
     }
 
     fn delete(&self, key: &Key) -> Result<()> {
@@ -159,7 +173,7 @@ impl Store for LocalStore {
             uploads.push(OpenUpload { key, id: String::new(), begun_at: modified_at });
             Ok(())
         };
-        Walk { prefix, wants: is_temporary, each: &mut each }.run(&self.root)?;
+        Walk { prefix, wants: is_temporary, warn: &|_| (), each: &mut each }.run(&self.root)?;
         Ok(uploads)
     }
 

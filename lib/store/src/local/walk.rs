@@ -1,7 +1,7 @@
 //! The files of a local store in the order of their keys, holding the names of one folder at a time. Several threads look at
 //! the files of a large folder, while the caller already works on those before: a look is a system call, on a share a trip.
 
-use super::folder::{Root, length, modified_at, open_below};
+use super::folder::{NOT_FOLLOWED, Root, length, modified_at, open_below};
 use rustix::fs::{AtFlags, Dir, FileType};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
@@ -30,6 +30,8 @@ pub(super) struct Walk<'walk> {
     pub(super) prefix: &'walk str,
     /// Which file names are wanted; others are not even looked at.
     pub(super) wants: fn(&str) -> bool,
+    /// Hears of links to folders, which are not followed.
+    pub(super) warn: &'walk dyn Fn(&str),
     /// Called for every file, in the order of their keys.
     pub(super) each: &'walk mut dyn FnMut(Found) -> Result<()>,
 }
@@ -46,7 +48,8 @@ impl Walk<'_> {
     /// `path` is the folder's below the root: empty, or ending in a slash.
     fn folder(&mut self, folder: &OwnedFd, path: &str) -> Result<()> {
         let failed = |cause: Errno| Error::io(format!("listing /{path}"), cause.into());
-        let names = self.names(folder, path).map_err(failed)?;
+        let (names, links) = self.names(folder, path).map_err(failed)?;
+        links.iter().try_for_each(|link| self.leave_out(folder, path, link))?;
         let look = |name: &String| look_at(folder, path, name);
         let mut take = |name: &str, look: Look| match (look.map_err(failed)?, name.strip_suffix('/')) {
             (Some(found), _) => (self.each)(found),
@@ -75,24 +78,47 @@ impl Walk<'_> {
         })
     }
 
-    /// The names that can lead to a match, folders with a slash at their end: so sorted, their keys come in order.
-    fn names(&self, folder: &OwnedFd, path: &str) -> std::result::Result<Vec<String>, Errno> {
-        let mut names = Vec::new();
+    /// A link to a folder may be where somebody has moved a set to: what is asked for behind it is no empty set.
+    fn leave_out(&self, folder: &OwnedFd, path: &str, link: &str) -> Result<()> {
+        let found = rustix::fs::statat(folder, link, AtFlags::empty());
+        if !found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Directory) {
+            return Ok(());
+        }
+        let full = format!("{path}{link}");
+        if self.prefix.starts_with(&format!("{full}/")) {
+            return Err(Error::usage(format!("listing /{full}: it is a symbolic link")).with_hint(NOT_FOLLOWED));
+        }
+        (self.warn)(&format!("/{full} of the store is a symbolic link to a folder, so nothing in it is listed"));
+        Ok(())
+    }
+
+    /// The names that can lead to a match, folders with a slash at their end: so sorted, their keys come in order. And the links,
+    /// as which folders would.
+    fn names(&self, folder: &OwnedFd, path: &str) -> std::result::Result<(Vec<String>, Vec<String>), Errno> {
+        let (mut names, mut links) = (Vec::new(), Vec::new());
         for entry in Dir::read_from(folder)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
+            let mut is_link = false;
             let name = match kind(folder, name, entry.file_type()) {
                 FileType::RegularFile if (self.wants)(name) => name.to_owned(),
                 FileType::Directory if !matches!(name, "." | "..") => format!("{name}/"),
+                FileType::Symlink => {
+                    is_link = true;
+                    format!("{name}/")
+                }
                 _ => continue,
             };
             let full = format!("{path}{name}");
             if full.starts_with(self.prefix) || (name.ends_with('/') && self.prefix.starts_with(&full)) {
-                names.push(name);
+                match name.strip_suffix('/') {
+                    Some(link) if is_link => links.push(link.to_owned()),
+                    _ => names.push(name),
+                }
             }
         }
         names.sort_unstable();
-        Ok(names)
+        Ok((names, links))
     }
 }
 
