@@ -82,6 +82,7 @@ impl Command for Copy {
         let to = arguments::open_to_write(session, target, &there, &self.writing)?;
         let (mut here, mut there) = (list(&*from, set)?, list(&*to.store, set)?);
         self.refuse_unknown(&here, &*from)?;
+        refuse_nothing(&here, &*from)?;
         let ids = match set {
             Some(_) => Some(here.backups.iter().map(|manifest| manifest.id.clone()).collect()),
             None => Some(self.ids.clone()).filter(|ids| !ids.is_empty()),
@@ -108,6 +109,15 @@ impl Copy {
             None => Ok(()),
         }
     }
+}
+
+/// A folder that is not mounted has nothing to copy, and no copy of it is one.
+fn refuse_nothing(here: &Listing, from: &dyn Store) -> Result<()> {
+    if !here.backups.is_empty() || !here.unreadable.is_empty() {
+        return Ok(());
+    }
+    Err(Error::not_found(format!("no backup in {}", from.describe()))
+        .with_hint("Check --from and --set; vb-ls shows what is there."))
 }
 
 /// Backups of older versions may stand on one of another set: that comes too.

@@ -239,3 +239,14 @@ fn an_increment_comes_only_where_its_own_base_is() {
     copy("rm -r b;").succeeded().unwrap();
     assert_eq!(files(&place.path("b")).unwrap().len(), 4);
 }
+
+#[test]
+fn a_folder_that_is_not_there_has_nothing_to_copy() {
+    let place = Place::new().unwrap();
+    backup(&place, 1, None, 10);
+    for from in ["--from file://./nowhere", "--from file://./a --set other"] {
+        let run = place.shell(&format!("vb-copy {from} --to file://./b")).run().unwrap().exited(4).unwrap();
+        assert!(run.stderr_text().contains("no backup in "), "{run}");
+    }
+    place.shell("vb-copy --from file://./a --to file://./b").run().unwrap().succeeded().unwrap();
+}
