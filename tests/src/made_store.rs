@@ -23,7 +23,7 @@ impl Made<'_> {
     /// Its id.
     #[must_use]
     pub fn id(&self) -> String {
-        let time: String = self.created_at.chars().filter(char::is_ascii_digit).collect();
+        let time = digits(self.created_at);
         let (day, clock) = time.split_at(8);
         format!("{}_{day}_{clock}", self.set)
     }
@@ -32,10 +32,17 @@ impl Made<'_> {
         let (id, set) = (self.id(), self.set);
         let digest = format!("{:064x}", self.size_bytes ^ 0x5eed);
         let kind = if self.base.is_some() { "incremental" } else { "full" };
+        let since = self.base.map(made_at);
+        // A number that grows with the time.
+        let transaction = |at: &str| -> u64 { digits(at).parse().unwrap_or_default() };
+        let position = json!({
+            "by": "xmin", "since_xid": since.as_deref().map(transaction), "until_xid": transaction(self.created_at), "timeline": 1,
+            "started": 1_700_000_000_000_000_i64, "database_oid": 16384, "shape": format!("{:064x}", 9), "storage": "ctq",
+        });
         json!({
             "format": 1, "id": id, "set": set, "kind": kind, "base": self.base, "created_at": self.created_at,
             "source": {"type": "table", "name": format!("public.{set}"), "server_version": "15.18", "system_identifier": "7300000000000000001", "database": "shop"},
-            "since": null, "until": self.created_at, "continues": true, "records": 10512, "schema_sha256": format!("{:064x}", 7),
+            "since": since, "until": self.created_at, "continues": true, "position": position, "records": 10512, "schema_sha256": format!("{:064x}", 7),
             "objects": [{"key": format!("{set}/{id}.parquet.gz"), "size_bytes": self.size_bytes, "sha256": digest, "md5": digest[32..], "crc32": "0badcafe"}],
             "proof": "sealed",
             "stages": [
@@ -58,4 +65,15 @@ impl Made<'_> {
         let manifest = format!("{}\n", self.manifest());
         fs::write(folder.join(format!("{id}_metadata.json")), manifest).context("writing a manifest")
     }
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// `2026-11-21T03:15:00Z` of `verification_20261121_031500`.
+fn made_at(id: &str) -> String {
+    let time = digits(&id[id.len() - "20261121_031500".len()..]);
+    let part = |from: usize, to: usize| &time[from..to];
+    format!("{}-{}-{}T{}:{}:{}Z", part(0, 4), part(4, 6), part(6, 8), part(8, 10), part(10, 12), part(12, 14))
 }

@@ -70,7 +70,7 @@ pub fn same_course(mark: &Mark, present: &Present<'_>) -> Result<(), String> {
         return Err("the database was made anew since the last export".to_owned());
     }
     if differs(then.shape.as_deref(), now.shape.as_deref()) {
-        return Err("the table's columns have changed".to_owned());
+        return Err("the table's columns have changed, or what its values name".to_owned());
     }
     if now.is_by_xmin() { near_enough(then.until_xid, present.next_xid) } else { Ok(()) }
 }

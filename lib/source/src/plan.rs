@@ -12,7 +12,6 @@ use vb_core::storage::Storage;
 use vb_core::time::Instant;
 use vb_core::{Result, naming, watermark};
 use vb_postgres::catalog::{Server, Table};
-use vb_postgres::database::shape::Shape;
 use vb_postgres::extent::Extent;
 use vb_postgres::relation::RelationKind;
 use vb_postgres::schema::TableDescription;
@@ -65,8 +64,8 @@ pub struct Ground<'export> {
     pub server: &'export Server,
     /// The moment.
     pub snapshot: &'export Snapshot,
-    /// What its rows' meaning hangs on; empty where it does not matter.
-    pub shape: Shape,
+    /// The digest of its shape; empty where it does not matter.
+    pub shape: String,
     /// Why the export must be full, where deleted rows are looked for and cannot be found otherwise.
     pub keys: std::result::Result<(), String>,
 }
@@ -75,7 +74,7 @@ impl<'export> Ground<'export> {
     /// A table of which it is not yet known where its rows lie.
     #[must_use]
     pub fn of(table: &'export Table, server: &'export Server, snapshot: &'export Snapshot) -> Self {
-        Self { table, extents: &[], server, snapshot, shape: Shape::default(), keys: Ok(()) }
+        Self { table, extents: &[], server, snapshot, shape: String::new(), keys: Ok(()) }
     }
 }
 
@@ -148,7 +147,7 @@ fn position(by: By<'_>, ground: &Ground<'_>) -> Position {
         timeline: ground.snapshot.timeline,
         started: ground.snapshot.started,
         database_oid: Some(ground.snapshot.database_oid),
-        shape: Some(ground.shape.digest.clone()),
+        shape: Some(ground.shape.clone()),
         storage: Storage::of(ground.extents.iter().map(|extent| (extent.oid, extent.filenode))),
         keys_sha256: None,
     }
@@ -191,7 +190,6 @@ fn can_be_a_link(mark: &Mark, by: By<'_>, ground: &Ground<'_>, deletes: bool) ->
     if ground.table.is_subscribed && by != By::Xmin {
         return Err("a subscription writes to it, whose rows come later than their times".to_owned());
     }
-    ground.shape.lasts()?;
     // The same key may stand in the parent and in a child.
     if ground.table.kind == RelationKind::Table && !ground.table.is_plain {
         return Err("other tables inherit from it, whose keys may be its own".to_owned());

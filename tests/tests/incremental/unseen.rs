@@ -105,30 +105,30 @@ fn a_part_of_a_table_is_no_backup_of_it() {
 #[test]
 fn keys_that_are_equal_and_not_the_same() {
     let equal = [
-        ("citext", "'ann'", "'Ann'"),
-        ("numeric", "1.0", "1.00"),
-        ("float8", "0.0", "'-0'"),
-        ("interval", "'1 day'", "'24 hours'"),
-        ("text COLLATE loose", "'ann'", "'Ann'"),
-        ("words", "'ann'", "'Ann'"),
+        ("citext", "'ann'", "'Ann'", "'bob'"),
+        ("numeric", "1.0", "1.00", "2"),
+        ("float8", "0.0", "'-0'", "2"),
+        ("interval", "'1 day'", "'24 hours'", "'2 days'"),
+        ("text COLLATE loose", "'ann'", "'Ann'", "'bob'"),
+        ("words", "'ann'", "'Ann'", "'bob'"),
     ];
-    for ((column, was, is), by) in equal.into_iter().zip(["updated_at", "xmin"].into_iter().cycle()) {
+    for ((column, was, is, other), by) in equal.into_iter().zip(["updated_at", "xmin"].into_iter().cycle()) {
         let tables = format!(
             "CREATE EXTENSION citext; CREATE DOMAIN words AS citext; \
              CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false); \
-             CREATE TABLE t (k {column} PRIMARY KEY, v int, updated_at timestamptz NOT NULL DEFAULT now()); INSERT INTO t VALUES ({was}, 1)"
+             CREATE TABLE t (k {column} PRIMARY KEY, v int, updated_at timestamptz NOT NULL DEFAULT now()); INSERT INTO t VALUES ({was}, 1), ({other}, 1)"
         );
         let options = format!("--by {by}");
         let source = Source::of("t", &tables).unwrap();
         source.full(&options).unwrap();
-        let change = format!("UPDATE t SET k = {is}, v = 2, updated_at = now()");
+        let change = format!("UPDATE t SET k = {is}, v = 2, updated_at = now() WHERE k = {was}");
         source.execute(&change).unwrap();
         let reason = source.full(&options).unwrap();
         assert!(reason.contains("may be equal and not the same"), "{column}: {reason}");
         source.is_restored().unwrap();
         // Where rows that are gone are told, so is the old value.
         source.full(&format!("{options} --deletes")).unwrap();
-        source.execute(&format!("UPDATE t SET k = {was}, v = 3, updated_at = now()")).unwrap();
+        source.execute(&format!("UPDATE t SET k = {was}, v = 3, updated_at = now() WHERE k = {was}")).unwrap();
         source.increment(&format!("{options} --deletes"), 1).unwrap();
         source.is_restored().unwrap();
     }

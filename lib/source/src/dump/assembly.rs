@@ -166,7 +166,7 @@ pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
 
 /// What the increment says of a table, and what is remembered of it.
 fn table(now: &Now, source: &Source, found: &Found) -> (TableState, Then) {
-    let (oid, filenode, shape) = (now.table.oid, now.table.extent.filenode, now.shape.digest.clone());
+    let (oid, filenode, shape) = (now.table.oid, now.table.extent.filenode, now.shape.clone());
     let fresh = |rows, row_hash, keys| Then { oid, filenode, shape, rows, row_hash, keys };
     let (carried, reason, then) = match &source.look {
         Look::Whole { reason, .. } => {

@@ -18,8 +18,7 @@ use vb_core::{Error, Result};
 use vb_postgres::catalog;
 use vb_postgres::connection::{Parameters, connect_narrowed, from_postgres};
 use vb_postgres::database::format::{self, MemberNames};
-use vb_postgres::database::shape::{self, Shape};
-use vb_postgres::database::{Head, Member, Summary, contents, large_objects};
+use vb_postgres::database::{Head, Member, Summary, contents, large_objects, shape};
 use vb_postgres::snapshot::Snapshot;
 
 /// A database whose tables are locked and whose snapshot is held.
@@ -50,7 +49,7 @@ impl Database {
         let server = catalog::server(&mut client)?;
         let schema = SchemaDump::find(request, &server, &parameters, &snapshot.token)?;
         let mut label = request.label(&server, "tar");
-        let no_shapes = || Ok(vec![Shape::default(); tables.len()]);
+        let no_shapes = || Ok(vec![String::new(); tables.len()]);
         let shapes = if request.since.is_some() { shape::of(&mut client, &tables) } else { no_shapes() }?;
         let tables: Vec<Now> = tables.into_iter().zip(shapes).map(|(table, shape)| Now { table, shape }).collect();
         let (ground, reason) = stand(request, &snapshot, &tables, &mut label)?;

@@ -10,7 +10,6 @@ use crate::news::By;
 use vb_core::continuation::{self, Present};
 use vb_core::mark::Mark;
 use vb_postgres::database::contents::DumpTable;
-use vb_postgres::database::shape::Shape;
 use vb_postgres::database::{State, Then};
 
 /// What an increment stands on.
@@ -29,7 +28,7 @@ pub(super) struct Ground {
 pub(super) struct Now {
     pub(super) table: DumpTable,
     /// See [`vb_postgres::database::shape`].
-    pub(super) shape: Shape,
+    pub(super) shape: String,
 }
 
 impl Ground {
@@ -56,8 +55,10 @@ impl Ground {
         match self.state.table(now.table.oid) {
             None => Err("it is new"),
             Some(then) if then.filenode != now.table.extent.filenode => Err("it was rewritten or truncated"),
-            Some(then) if then.shape != now.shape.digest => Err("its name, its columns or their types have changed"),
-            Some(then) => now.shape.lasts().map(|()| then),
+            Some(then) if then.shape != now.shape => {
+                Err("its name, its columns, their types, or what its values name have changed")
+            }
+            Some(then) => Ok(then),
         }
     }
 
@@ -80,7 +81,7 @@ mod tests {
         let extent = Extent { oid, filenode, name: "\"s\".\"t\"".to_owned(), pages: 1, by_page: true, has_xmin: true };
         let name = Name { schema: "s".to_owned(), name: "t".to_owned() };
         let table = DumpTable { oid, name, extent, has_row_security: false, condition: None };
-        Now { table, shape: Shape { digest: shape.to_owned(), names_others: false } }
+        Now { table, shape: shape.to_owned() }
     }
 
     fn base() -> Base {
