@@ -29,16 +29,16 @@ pub(crate) struct Totals {
 
 /// The status line of a backup that stays.
 #[derive(Serialize)]
-struct Kept<'all> {
+struct Kept<'all, Why> {
     id: &'all str,
-    reasons: &'all [Reason<'all>],
+    reasons: &'all [Why],
     created_at: String,
     size_bytes: u64,
     dry_run: bool,
 }
 
-impl<'all> Kept<'all> {
-    fn of(Verdict { backup, reasons, .. }: &'all Verdict, dry_run: bool) -> Self {
+impl<'all, Why> Kept<'all, Why> {
+    fn of(backup: &'all Backup, reasons: &'all [Why], dry_run: bool) -> Self {
         let (created_at, size_bytes) = (time::seconds(backup.created_at), backup.size_bytes);
         Self { id: &backup.id, reasons, created_at, size_bytes, dry_run }
     }
@@ -81,7 +81,7 @@ impl<'run> Run<'run> {
     fn report_kept(&mut self, verdicts: &[Verdict]) -> Result<()> {
         let stays = || verdicts.iter().filter(|verdict| verdict.keeps);
         self.totals.kept = stays().count();
-        self.session.events("keep", stays().map(|verdict| Kept::of(verdict, self.dry_run)))?;
+        self.session.events("keep", stays().map(|verdict| Kept::of(verdict.backup, &verdict.reasons, self.dry_run)))?;
         for Verdict { backup, reasons, .. } in stays() {
             self.session.tell(format_args!("keep {} ({})", backup.id, sentence(reasons)));
         }
@@ -143,14 +143,7 @@ impl<'run> Run<'run> {
 
     fn report_stays(&mut self, backup: &Backup, reason: &str) -> Result<()> {
         self.totals.kept += 1;
-        let fields = json!({
-            "id": backup.id,
-            "reasons": [reason],
-            "created_at": time::seconds(backup.created_at),
-            "size_bytes": backup.size_bytes,
-            "dry_run": self.dry_run,
-        });
-        self.session.event("keep", &fields)?;
+        self.session.event("keep", &Kept::of(backup, &[reason], self.dry_run))?;
         self.session.tell(format_args!("keep {} ({reason})", backup.id));
         Ok(())
     }

@@ -31,19 +31,27 @@ pub struct Listing {
 /// # Errors
 /// Those of the store's listing; and if the store cannot be reached while the manifests are read.
 pub fn list(store: &dyn Store, set: Option<&str>) -> Result<Listing> {
-    let mut listing = Listing { objects: objects(store, set)?, ..Listing::default() };
-    let keys: Vec<&Key> = listing.objects.iter().map(|object| &object.key).filter(|key| is_manifest(key)).collect();
-    for (_, result) in read_each(store, &keys, &|manifest| manifest) {
-        match result {
-            Ok(manifest) => listing.backups.push(manifest),
-            // Removed since the listing.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-            Err(error) => listing.unreadable.push(error),
+    let objects = objects(store, set)?;
+    let keys: Vec<&Key> = objects.iter().map(|object| &object.key).filter(|key| is_manifest(key)).collect();
+    let mut listing = Listing::default();
+    listing.read(store, &keys)?;
+    Ok(Listing { objects, ..listing })
+}
+
+impl Listing {
+    /// Adds the backups of these manifests. What has been removed since they were named is left out.
+    fn read(&mut self, store: &dyn Store, keys: &[&Key]) -> Result<()> {
+        for (_, result) in read_each(store, keys, &|manifest| manifest) {
+            match result {
+                Ok(manifest) => self.backups.push(manifest),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                Err(error) => self.unreadable.push(error),
+            }
         }
+        self.backups.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
+        Ok(())
     }
-    listing.backups.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
-    Ok(listing)
 }
 
 /// Adds these backups to a listing that has not looked at their sets; those that are not there are left out.
@@ -55,16 +63,7 @@ pub fn add(store: &dyn Store, listing: &mut Listing, ids: &[String]) -> Result<(
         .iter()
         .filter_map(|id| naming::parse_id(id).map(|(set, _)| naming::manifest_key(set, id)))
         .collect::<Result<_>>()?;
-    for (_, result) in read_each(store, &keys.iter().collect::<Vec<_>>(), &|manifest| manifest) {
-        match result {
-            Ok(manifest) => listing.backups.push(manifest),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-            Err(error) => listing.unreadable.push(error),
-        }
-    }
-    listing.backups.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
-    Ok(())
+    listing.read(store, &keys.iter().collect::<Vec<_>>())
 }
 
 /// Every object of one set or of all.
