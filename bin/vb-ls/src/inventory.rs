@@ -129,8 +129,8 @@ impl Backup {
     }
 
     fn also(&mut self, other: &Entry, bit: u64) {
-        let digests = |entry: &Entry| entry.row.objects.iter().map(|object| object.sha256.clone()).collect::<Vec<_>>();
-        if digests(&self.entry) == digests(other) {
+        let (ours, theirs) = (self.entry.row.objects.iter(), other.row.objects.iter());
+        if ours.map(|object| object.digests.sha256()).eq(theirs.map(|object| object.digests.sha256())) {
             if other.incomplete.is_none() {
                 self.holders |= bit;
                 self.incomplete = None;

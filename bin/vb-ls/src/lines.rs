@@ -2,8 +2,9 @@
 
 use crate::inventory::{Backup, Inventory};
 use serde::Serialize;
+use std::borrow::Cow;
 use vb_core::label::{Kind, Proof, Source};
-use vb_core::position::Position;
+use vb_core::position::Reach;
 use vb_core::time::{self, Instant};
 
 /// What `null` and empty are left out of where a field is new, so that lines stay short.
@@ -42,17 +43,17 @@ pub(crate) struct Line<'all> {
     source: &'all Source,
     schema_sha256: Option<&'all str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    position: Option<&'all Position>,
+    position: Option<&'all Reach>,
 }
 
 #[derive(Serialize)]
 struct Object<'all> {
     key: String,
     size_bytes: u64,
-    sha256: &'all str,
-    md5: &'all str,
+    sha256: Cow<'all, str>,
+    md5: Cow<'all, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    crc32: Option<&'all str>,
+    crc32: Option<Cow<'all, str>>,
 }
 
 pub(crate) fn line<'all>(
@@ -66,9 +67,9 @@ pub(crate) fn line<'all>(
     let objects = row.objects.iter().map(|object| Object {
         key: row.key_of(object),
         size_bytes: object.size_bytes,
-        sha256: &object.sha256,
-        md5: &object.md5,
-        crc32: object.crc32.as_deref(),
+        sha256: object.digests.sha256(),
+        md5: object.digests.md5(),
+        crc32: object.digests.crc32(),
     });
     Line {
         id: &row.id,

@@ -33,7 +33,7 @@ pub(crate) fn of<'all>(backups: &[&'all Backup]) -> Vec<SetStats<'all>> {
 
 impl<'all> SetStats<'all> {
     fn rows(&self) -> impl DoubleEndedIterator<Item = &'all Row> {
-        self.backups.iter().map(|backup| &backup.entry.row)
+        self.backups.iter().map(|backup| &*backup.entry.row)
     }
 
     fn count(&self, kind: Kind) -> usize {

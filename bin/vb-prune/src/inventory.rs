@@ -42,7 +42,8 @@ impl Known {
                 .with_hint("Restore or delete what the warnings name, then run it again."));
         }
         let (strangers, newest_at) = (catalogue.strangers(), catalogue.newest_at);
-        let backups = catalogue.entries.into_iter().map(Backup::from).collect();
+        let mut backups: Vec<Backup> = catalogue.entries.into_iter().map(Backup::from).collect();
+        backups.shrink_to_fit(); // made in the room of the entries, which are larger
         Ok(Self { backups, newest_at, strangers })
     }
 }
@@ -101,7 +102,8 @@ pub(crate) fn of_lines(input: impl BufRead) -> Result<Vec<Backup>> {
 #[derive(Default)]
 struct Pool {
     sources: HashSet<Arc<Source>>,
-    schemas: HashSet<Arc<str>>,
+    /// Sets and digests of columns.
+    texts: HashSet<Arc<str>>,
 }
 
 impl Pool {
@@ -110,10 +112,10 @@ impl Pool {
             Some(known) => backup.source = known.clone(),
             None => drop(self.sources.insert(backup.source.clone())),
         }
-        if let Some(schema) = &mut backup.schema_sha256 {
-            match self.schemas.get(schema) {
-                Some(known) => *schema = known.clone(),
-                None => drop(self.schemas.insert(schema.clone())),
+        for text in std::iter::once(&mut backup.set).chain(&mut backup.schema_sha256) {
+            match self.texts.get(text) {
+                Some(known) => *text = known.clone(),
+                None => drop(self.texts.insert(text.clone())),
             }
         }
         backup

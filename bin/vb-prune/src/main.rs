@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod again;
 mod inventory;
 mod meanwhile;
 mod pin;
@@ -122,9 +123,16 @@ impl Prune {
         let policy = self.keep.policy(session.environment(), set)?;
         let backups = self.backups(session)?;
         let now = session.now();
-        let verdicts = retention::plan(&backups, &policy, now)?;
+        let (basis, verdicts) = std::thread::scope(|scope| {
+            let hashed = scope.spawn(|| Basis::of(&backups, set));
+            let verdicts = retention::plan(&backups, &policy, now);
+            (
+                hashed.join().unwrap_or_else(|_| Err(Error::failure("hashing the listing: the thread ended early"))),
+                verdicts,
+            )
+        });
+        let (verdicts, basis) = (verdicts?, basis?);
         self.refuse_too_many(&verdicts)?;
-        let basis = Basis::of(&backups, set)?;
         plan_file::write(std::io::stdout().lock(), &basis, &policy, now, &verdicts)?;
         let (stays, goes): (Vec<&Verdict>, Vec<&Verdict>) = verdicts.iter().partition(|verdict| verdict.keeps);
         let freed_bytes: u64 = goes.iter().map(|verdict| verdict.backup.size_bytes).sum();

@@ -2,19 +2,27 @@
 //! which a new one stands.
 //!
 //! Right before each removal the store is asked once more. What comes between that and the deletion is not seen.
+//!
+//! On a disk a listing reads the whole folder, however little of it is wanted, and before each of many removals that would take
+//! far longer than they do: so what it shows counts for a moment, in proportion to what it costs.
 
 use chrono::TimeDelta;
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant as Clock};
 use vb_core::fact::Fact;
 use vb_core::key::Key;
 use vb_core::retention::Backup;
 use vb_core::time::Instant;
 use vb_core::{ErrorKind, Result, naming};
 use vb_repository::listing;
-use vb_store::{ObjectInfo, Store};
+use vb_store::Store;
 
 /// New backups are named by the time of their beginning, by the clock of whoever makes them.
 const SLACK: TimeDelta = TimeDelta::hours(1);
+
+/// For how many times as long as it took a listing counts, and for how long at most.
+const WORTH: u32 = 10;
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// What is known by now.
 pub(crate) struct Meanwhile<'run> {
@@ -25,6 +33,10 @@ pub(crate) struct Meanwhile<'run> {
     new: HashSet<Key>,
     /// What must stay, each with why.
     needed: HashMap<String, String>,
+    /// Until when the last listing of a set counts.
+    fresh: HashMap<String, Clock>,
+    /// For how many times as long as it took.
+    worth: u32,
 }
 
 impl<'run> Meanwhile<'run> {
@@ -32,11 +44,16 @@ impl<'run> Meanwhile<'run> {
     ///
     /// # Errors
     /// If a new manifest cannot be read.
-    pub(crate) fn new(store: &'run dyn Store, judged: &'run [Backup], objects: &[ObjectInfo]) -> Result<Self> {
+    pub(crate) fn new<'key>(
+        store: &'run dyn Store,
+        judged: &'run [Backup],
+        later: impl Iterator<Item = &'key Key>,
+    ) -> Result<Self> {
         let judged: HashSet<&str> = judged.iter().map(|backup| backup.id.as_str()).collect();
-        let mut meanwhile = Self { store, judged, new: HashSet::new(), needed: HashMap::new() };
-        for object in objects {
-            meanwhile.look_at(&object.key)?;
+        let (new, needed, fresh) = (HashSet::new(), HashMap::new(), HashMap::new());
+        let mut meanwhile = Self { store, judged, new, needed, fresh, worth: WORTH };
+        for key in later {
+            meanwhile.look_at(key)?;
         }
         Ok(meanwhile)
     }
@@ -46,17 +63,29 @@ impl<'run> Meanwhile<'run> {
     /// # Errors
     /// Those of the store, and if a new manifest cannot be read.
     pub(crate) fn keeps(&mut self, backup: &Backup, now: Instant) -> Result<Option<&str>> {
-        let mut keys = Vec::new();
-        self.store.list(&begun_between(&backup.set, now - SLACK, now + SLACK), &mut |object| {
-            keys.push(object.key);
-            Ok(())
-        })?;
-        keys.iter().try_for_each(|key| self.look_at(key))?;
+        self.look_for_new(&backup.set, now)?;
         let pin = Fact::Pinned.key(&backup.set, &backup.id)?;
         if self.store.head(&pin)?.is_some() {
             self.look_at(&pin)?;
         }
         Ok(self.needed.get(&backup.id).map(String::as_str))
+    }
+
+    /// Lists what has come into a set, unless it was listed a moment ago.
+    fn look_for_new(&mut self, set: &str, now: Instant) -> Result<()> {
+        let begun = Clock::now();
+        if self.fresh.get(set).is_some_and(|until| begun < *until) {
+            return Ok(());
+        }
+        let mut keys = Vec::new();
+        self.store.list(&begun_between(set, now - SLACK, now + SLACK), &mut |object| {
+            keys.push(object.key);
+            Ok(())
+        })?;
+        keys.iter().try_for_each(|key| self.look_at(key))?;
+        let ended = Clock::now();
+        self.fresh.insert(set.to_owned(), ended + MOMENT.min((ended - begun) * self.worth));
+        Ok(())
     }
 
     /// A backup stays that was to go; so what it stands on stays too.
@@ -126,7 +155,8 @@ mod tests {
         let second = backup("w_20261102_000000", Some("w_20261101_000000"));
         let third = backup("w_20261103_000000", None);
         let judged = [first.clone(), second.clone(), third.clone()];
-        let mut meanwhile = Meanwhile::new(&store, &judged, &[]).unwrap();
+        let mut meanwhile = Meanwhile::new(&store, &judged, [].iter()).unwrap();
+        meanwhile.worth = 0;
         assert_eq!(meanwhile.keeps(&second, now).unwrap(), None);
         put(&store, "w_20261122_115500", &second.id);
         store.put_new(&Fact::Pinned.key("w", &third.id).unwrap(), b"{}").unwrap();
@@ -135,7 +165,8 @@ mod tests {
         assert_eq!(meanwhile.keeps(&first, now).unwrap(), Some("base of w_20261102_000000"));
         assert_eq!(meanwhile.keeps(&third, now).unwrap(), Some("pinned"));
         let objects = listing::objects(&store, None).unwrap();
-        assert_eq!(Meanwhile::new(&store, &judged, &objects).unwrap().needed.len(), 2, "a later listing shows both");
+        let keys = objects.iter().map(|object| &object.key);
+        assert_eq!(Meanwhile::new(&store, &judged, keys).unwrap().needed.len(), 2, "a later listing shows both");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) struct Basis {
 
 impl Basis {
     pub(crate) fn of(backups: &[Backup], set: Option<&str>) -> Result<Self> {
-        let those: Vec<&Backup> = backups.iter().filter(|backup| set.is_none_or(|set| backup.set == set)).collect();
+        let those: Vec<&Backup> = backups.iter().filter(|backup| set.is_none_or(|set| *backup.set == *set)).collect();
         let sha256 = crate::inventory::sha256(&those)?;
         Ok(Self { set: set.map(str::to_owned), backups: those.len(), sha256 })
     }

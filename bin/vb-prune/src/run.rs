@@ -1,20 +1,20 @@
 //! Carrying a decision out: what goes is removed one by one, and whatever fails stops nothing else.
 
+use crate::again::Again;
 use crate::inventory::Known;
 use crate::meanwhile::Meanwhile;
 use crate::words::count;
 use serde::Serialize;
 use serde_json::json;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::{self, Display};
 use std::sync::Arc;
 use vb_core::retention::{Backup, Reason, Verdict};
 use vb_core::{Error, ErrorKind, Result, time};
 use vb_pipe::{Done, Session, cleanup};
-use vb_repository::listing::{self, Seen};
-use vb_repository::removal::{self, Removal};
+use vb_repository::removal::{self, Found, Removal};
 use vb_repository::words;
-use vb_store::{ObjectInfo, Store};
+use vb_store::Store;
 
 /// What was done, or in a dry run would be.
 #[derive(Debug, Default)]
@@ -59,21 +59,14 @@ impl<'run> Run<'run> {
 
     /// Tells what stays, removes what goes, sweeps what unfinished runs have left.
     pub(crate) fn carry_out(mut self, known: &Known, verdicts: &[Verdict], set: Option<&str>) -> Result<Done> {
-        let going: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.keeps).collect();
-        let by_id: HashMap<&str, &Verdict> =
-            going.iter().map(|verdict| (verdict.backup.id.as_str(), *verdict)).collect();
-        let kept = verdicts.iter().filter(|verdict| verdict.keeps).map(|verdict| verdict.backup.id.as_str());
-        let kept: HashSet<&str> = kept.collect();
-        // Only what goes and what nobody knows: a hundred thousand backups that stay need no memory here.
-        let unknown = |object: &ObjectInfo| listing::id_of(&object.key).is_some_and(|id| !kept.contains(id));
-        let Seen { mut objects, newest_at } = listing::seen(&**self.store, set, &unknown)?;
-        let mut meanwhile = Meanwhile::new(&**self.store, &known.backups, &objects)?;
-        objects.retain(|object| !known.strangers.contains(object.key.as_str()));
-        let backups: Vec<&Backup> = going.iter().map(|verdict| verdict.backup).collect();
-        let plan = removal::plan(&backups, &objects)?;
+        let Again { mut found, pins, others, newest_at } = Again::list(&**self.store, known, verdicts, set)?;
+        let keys = pins.iter().chain(others.iter().map(|object| &object.key));
+        let mut meanwhile = Meanwhile::new(&**self.store, &known.backups, keys)?;
         self.report_kept(verdicts)?;
-        self.remove(&plan, &by_id, &mut meanwhile)?;
-        self.sweep(&objects, set, newest_at.max(known.newest_at))?;
+        let mut going: Vec<&Verdict> = verdicts.iter().filter(|verdict| !verdict.keeps).collect();
+        removal::sort(&mut going, |verdict| verdict.backup);
+        self.remove(&going, &mut found, &mut meanwhile)?;
+        self.sweep(&others, set, newest_at)?;
         self.conclude()
     }
 
@@ -89,34 +82,33 @@ impl<'run> Run<'run> {
     }
 
     /// What stands on a backup goes before it; if that fails, the backup stays, so that no chain is broken.
-    fn remove(
+    fn remove<'all>(
         &mut self,
-        plan: &[Removal<'_>],
-        going: &HashMap<&str, &Verdict>,
+        going: &[&Verdict<'all>],
+        found: &mut Found<'all>,
         meanwhile: &mut Meanwhile,
     ) -> Result<()> {
         let mut still_needed: HashSet<&str> = HashSet::new();
-        for removal in plan {
-            let id = removal.backup.id.as_str();
+        for Verdict { backup, reasons, .. } in going.iter().copied() {
+            let (id, removal) = (backup.id.as_str(), found.take(backup)?);
             let result = if still_needed.contains(id) {
                 Err(Error::failure(format!("removing {id}: a backup that stands on it is still there")))
             } else {
-                match self.remove_one(removal, meanwhile) {
+                match self.remove_one(&removal, meanwhile) {
                     Ok(Some(reason)) => {
-                        self.report_stays(removal.backup, &reason)?;
-                        meanwhile.stays(removal.backup);
+                        self.report_stays(backup, &reason)?;
+                        meanwhile.stays(backup);
                         continue;
                     }
                     result => result.map(drop),
                 }
             };
             if result.is_err() {
-                still_needed.extend(removal.backup.base.as_deref());
+                still_needed.extend(backup.base.as_deref());
             }
-            if self.record(result, removal.size_bytes) {
+            let size_bytes = removal.size_bytes;
+            if self.record(result, size_bytes) {
                 self.totals.removed += 1;
-                let reasons = going.get(id).map(|verdict| verdict.reasons.as_slice()).unwrap_or_default();
-                let size_bytes = removal.size_bytes;
                 let fields = json!({ "id": id, "reasons": reasons, "size_bytes": size_bytes, "dry_run": self.dry_run });
                 self.session.event("remove", &fields)?;
                 let verb = if self.dry_run { "would remove" } else { "removed" };

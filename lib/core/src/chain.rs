@@ -2,7 +2,7 @@
 
 use crate::label::{Kind, Source};
 use crate::manifest::Manifest;
-use crate::position::Position;
+use crate::position::{Position, Reach};
 use crate::time::Instant;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ pub struct Link<'all> {
     /// The digest of the columns.
     pub schema_sha256: Option<&'all str>,
     /// How far it reaches, beside the time.
-    pub position: Option<&'all Position>,
+    pub reach: Option<Reach<&'all str>>,
 }
 
 /// What can be a link of a chain.
@@ -31,8 +31,8 @@ pub trait Linked {
 
 impl Linked for Manifest {
     fn link(&self) -> Link<'_> {
-        let (schema_sha256, position) = (self.schema_sha256.as_deref(), self.position.as_ref());
-        Link { source: &self.source, since: self.since, until: self.until, schema_sha256, position }
+        let (schema_sha256, reach) = (self.schema_sha256.as_deref(), self.position.as_ref().map(Position::reach));
+        Link { source: &self.source, since: self.since, until: self.until, schema_sha256, reach }
     }
 }
 
@@ -125,14 +125,14 @@ pub fn follows<'all>(base: &'all impl Linked, next: &'all impl Linked) -> std::r
     } else if !reaches(base, next) {
         Err(Misfit::Gap)
     } else {
-        same_kind(base.position, next.position)
+        same_kind(base.reach, next.reach)
     }
 }
 
 /// Times and transactions: what both know must meet, and they must know one of them.
 fn reaches(base: Link, next: Link) -> bool {
-    let until_xid = base.position.and_then(|position| position.until_xid);
-    let since_xid = next.position.and_then(|position| position.since_xid);
+    let until_xid = base.reach.and_then(|reach| reach.until_xid);
+    let since_xid = next.reach.and_then(|reach| reach.since_xid);
     let by_time = base.until.zip(next.since).map(|(until, since)| since <= until);
     match (by_time, since_xid) {
         (None, None) => false,
@@ -143,14 +143,14 @@ fn reaches(base: Link, next: Link) -> bool {
 
 /// An increment by a column stands on none by `xmin`, nor the other way round.
 fn same_kind<'all>(
-    base: Option<&'all Position>,
-    next: Option<&'all Position>,
+    base: Option<Reach<&'all str>>,
+    next: Option<Reach<&'all str>>,
 ) -> std::result::Result<(), Misfit<'all>> {
     let Some(next) = next else {
-        return if base.is_some_and(Position::is_by_xmin) { Err(Misfit::ByXmin) } else { Ok(()) };
+        return if base.is_some_and(|base| base.is_by_xmin()) { Err(Misfit::ByXmin) } else { Ok(()) };
     };
     match base {
-        Some(base) if base.by != next.by => Err(Misfit::By { base: &base.by, next: &next.by }),
+        Some(base) if base.by != next.by => Err(Misfit::By { base: base.by, next: next.by }),
         Some(base) if base.timeline.zip(next.timeline).is_some_and(|(was, is)| was != is) => Err(Misfit::Timeline),
         None if next.is_by_xmin() => Err(Misfit::NoTransactions),
         _ => Ok(()),

@@ -116,7 +116,7 @@ impl Fact {
         let (word, rest) = words.split_once('_')?;
         let (number, at) = rest.split_once('_')?;
         let level = Level::try_from(number.parse::<u8>().ok()?).ok()?;
-        let at = chrono::NaiveDateTime::parse_from_str(at, naming::ID_TIME).ok()?.and_utc();
+        let at = naming::time_of(at)?.and_utc();
         match word {
             "verified" => Some((id, Self::Verified(level, at))),
             "damaged" => Some((id, Self::Damaged(level, at))),

@@ -2,6 +2,7 @@
 
 use crate::storage::Storage;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What [`Position::by`] is where rows are new by the transaction that wrote them. No column of a table can have this name.
 pub const XMIN: &str = "xmin";
@@ -42,15 +43,60 @@ pub struct Position {
 impl Position {
     /// What the proof of a chain needs of it.
     #[must_use]
-    pub fn reach(&self) -> Self {
+    pub fn reach(&self) -> Reach<&str> {
         let Self { by, since_xid, until_xid, timeline, .. } = self;
-        let (since_xid, until_xid, timeline) = (*since_xid, *until_xid, *timeline);
-        Self { by: by.clone(), since_xid, until_xid, timeline, ..Self::default() }
+        Reach { by, since_xid: *since_xid, until_xid: *until_xid, timeline: *timeline }
     }
 
     /// Whether rows are new by the transaction that wrote them.
     #[must_use]
     pub fn is_by_xmin(&self) -> bool {
         self.by == XMIN
+    }
+}
+
+/// What the proof of a chain needs of a [`Position`], and no more: a listing holds one for each of a hundred thousand backups.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Reach<Text = Arc<str>> {
+    /// As in the position.
+    #[serde(default)]
+    pub by: Text,
+    /// As in the position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_xid: Option<u64>,
+    /// As in the position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_xid: Option<u64>,
+    /// As in the position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<u32>,
+}
+
+impl Reach<&str> {
+    /// Whether rows are new by the transaction that wrote them.
+    #[must_use]
+    pub fn is_by_xmin(&self) -> bool {
+        self.by == XMIN
+    }
+}
+
+impl<Text: AsRef<str>> Reach<Text> {
+    /// The same, borrowed.
+    pub fn borrowed(&self) -> Reach<&str> {
+        self.with(self.by.as_ref())
+    }
+
+    /// The same, its text held in another way.
+    pub fn with<Other>(&self, by: Other) -> Reach<Other> {
+        let Self { since_xid, until_xid, timeline, .. } = self;
+        Reach { by, since_xid: *since_xid, until_xid: *until_xid, timeline: *timeline }
+    }
+}
+
+/// A position of which nothing else is known.
+impl From<&Reach> for Position {
+    fn from(reach: &Reach) -> Self {
+        let Reach { by, since_xid, until_xid, timeline } = reach.borrowed();
+        Self { by: by.to_owned(), since_xid, until_xid, timeline, ..Self::default() }
     }
 }

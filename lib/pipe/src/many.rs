@@ -39,7 +39,7 @@ impl Session {
         let at = time::seconds(self.now());
         let mut piece: Vec<u8> = Vec::with_capacity(2 * PIECE);
         let mut hand_over = |piece: &mut Vec<u8>| {
-            write(&String::from_utf8_lossy(piece))?;
+            write(str::from_utf8(piece).map_err(|cause| Error::failure(format!("the status line {event}: {cause}")))?)?;
             piece.clear();
             Ok(())
         };

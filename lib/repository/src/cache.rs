@@ -5,18 +5,18 @@
 //! source, or a manifest, in the order of keys. From the first line that is not so, the file counts as not there.
 
 mod line;
+mod reader;
 
-use crate::row::{Row, Shared};
-use line::{Line, Manifests, Writer};
-use std::cmp::Ordering;
+use crate::row::Row;
+use line::Writer;
+pub(crate) use reader::Reader;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use vb_core::environment::{
     AWS_ENDPOINT_URL, AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_CONNECTION_STRING, Environment, HOME, STORAGE_EMULATOR_HOST,
     VB_CACHE_DIR, Variable, XDG_CACHE_HOME,
 };
-use vb_core::key::Key;
 use vb_pipe::cleanup;
 use vb_pipe::digest::Digest;
 use vb_store::ObjectInfo;
@@ -111,111 +111,20 @@ impl Cache {
         set: Option<&str>,
         rows: impl Iterator<Item = (Stamp, &'rows Row)>,
     ) -> std::io::Result<()> {
-        let (mut shared, mut old) = (Shared::default(), self.open(set));
+        let mut old = self.open(set);
         std::fs::create_dir_all(place.path.parent().unwrap_or(&place.path))?;
         let file = BufWriter::with_capacity(1 << 18, File::create(temporary)?);
         let mut writer = Writer::new(file, &place.title)?;
-        while let Some(line) = old.next_before(&mut shared) {
+        while let Some(line) = old.next_before() {
             writer.add(line.stamp, &line.row)?;
         }
         for (stamp, row) in rows {
             writer.add(stamp, row)?;
         }
-        while let Some(line) = old.next_after(&mut shared) {
+        while let Some(line) = old.next_after() {
             writer.add(line.stamp, &line.row)?;
         }
         writer.finish()
-    }
-}
-
-/// Goes through a cache in the order of keys.
-#[derive(Default)]
-pub(crate) struct Reader {
-    /// What the keys of the set begin with that is listed.
-    prefix: String,
-    lines: Option<BufReader<File>>,
-    sources: Manifests,
-    text: String,
-    next: Option<Line>,
-    /// Whether a manifest was passed by that is not there any more.
-    outdated: bool,
-}
-
-impl Reader {
-    fn open(place: Option<&Place>, prefix: String) -> Option<Self> {
-        let place = place?;
-        let mut lines = BufReader::with_capacity(1 << 18, File::open(&place.path).ok()?);
-        let mut title = String::new();
-        lines.read_line(&mut title).ok()?;
-        let known = title.strip_suffix('\n') == Some(place.title.as_str());
-        known.then(|| Self { prefix, lines: Some(lines), ..Self::default() })
-    }
-
-    /// The row of this manifest, if it is the one that was cached. Keys must be asked for in their order.
-    pub(crate) fn find(&mut self, key: &Key, stamp: Stamp, shared: &mut Shared) -> Option<Row> {
-        loop {
-            let line = self.take(shared)?;
-            match line.key.as_str().cmp(key.as_str()) {
-                Ordering::Less => self.outdated |= line.key.starts_with(&self.prefix),
-                Ordering::Equal => return (line.stamp == stamp).then_some(line.row),
-                Ordering::Greater => {
-                    self.next = Some(line);
-                    return None;
-                }
-            }
-        }
-    }
-
-    /// Whether it holds something of the set that is not there any more. To be asked after the last key.
-    pub(crate) fn finds_outdated(mut self, shared: &mut Shared) -> bool {
-        while !self.outdated
-            && let Some(line) = self.take(shared)
-        {
-            self.outdated = line.key.starts_with(&self.prefix);
-            if line.key > self.prefix {
-                break;
-            }
-        }
-        self.outdated
-    }
-
-    fn next_before(&mut self, shared: &mut Shared) -> Option<Line> {
-        let line = self.take(shared)?;
-        if line.key < self.prefix {
-            return Some(line);
-        }
-        self.next = Some(line);
-        None
-    }
-
-    fn next_after(&mut self, shared: &mut Shared) -> Option<Line> {
-        loop {
-            let line = self.take(shared)?;
-            if !line.key.starts_with(&self.prefix) {
-                return Some(line);
-            }
-        }
-    }
-
-    fn take(&mut self, shared: &mut Shared) -> Option<Line> {
-        if let Some(line) = self.next.take() {
-            return Some(line);
-        }
-        let lines = self.lines.as_mut()?;
-        let found = loop {
-            self.text.clear();
-            let read = lines.read_line(&mut self.text);
-            let Some(text) = self.text.strip_suffix('\n').filter(|_| read.is_ok()) else { break None };
-            match self.sources.parse(text, shared) {
-                Some(Some(line)) => break Some(line),
-                Some(None) => {}
-                None => break None,
-            }
-        };
-        if found.is_none() {
-            self.lines = None;
-        }
-        found
     }
 }
 

@@ -9,19 +9,18 @@ use crate::row::{Row, Shared};
 use crate::shown::{Data, Facts};
 use crate::whole::{self, Named, Sizes};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use vb_core::fact::{Fact, Health, Level};
-use vb_core::key::Key;
 use vb_core::retention::Backup;
 use vb_core::time::{self, Instant};
-use vb_core::{Error, ErrorKind, Result, naming};
+use vb_core::{Error, Result, naming};
 use vb_store::Store;
 
 /// A backup and what is known of it since.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// What its manifest says.
-    pub row: Row,
+    /// What its manifest says. Boxed, since lists of entries grow by doubling and are made into others.
+    pub row: Box<Row>,
     /// The facts beside it, in the order of their names.
     pub facts: Box<[Fact]>,
     /// Which of its objects is not there or has another length, in words; none if all that the manifest names is there.
@@ -52,11 +51,11 @@ impl Entry {
 impl From<Entry> for Backup {
     fn from(entry: Entry) -> Self {
         let Health { level, damaged, pinned } = entry.health();
-        let row = entry.row;
+        let row = *entry.row;
         Self {
             size_bytes: row.size_bytes(),
             id: row.id.into(),
-            set: row.set.as_ref().to_owned(),
+            set: row.set,
             source: row.source,
             schema_sha256: row.schema_sha256,
             position: row.position,
@@ -111,10 +110,11 @@ struct Listed {
     storage_class: Option<Arc<str>>,
 }
 
-/// What it says, or where it is to be read.
+/// What it says, or the id of the backup whose it is. Of one that has gone since, or cannot be read, there is nothing.
 enum Content {
-    Known(Row),
-    Unread(Key),
+    Known(Box<Row>),
+    Unread(Box<str>),
+    Nothing,
 }
 
 impl Listed {
@@ -137,21 +137,31 @@ impl Listed {
     fn id(&self) -> Option<&str> {
         match &self.content {
             Content::Known(row) => Some(&row.id),
-            Content::Unread(key) => naming::id_of_manifest(key),
+            Content::Unread(id) => Some(id),
+            Content::Nothing => None,
         }
     }
 
-    fn unread(&self) -> Option<&Key> {
-        match &self.content {
-            Content::Known(_) => None,
-            Content::Unread(key) => Some(key),
+    /// Whose it is, if it is to be read.
+    fn take_unread(&mut self) -> Option<Box<str>> {
+        match std::mem::replace(&mut self.content, Content::Nothing) {
+            Content::Unread(id) => Some(id),
+            content => {
+                self.content = content;
+                None
+            }
         }
+    }
+
+    fn learn(&mut self, row: Row) -> Result<()> {
+        self.content = Content::Known(Box::new(row));
+        self.compare()
     }
 
     fn row(&self) -> Option<&Row> {
         match &self.content {
             Content::Known(row) => Some(row),
-            Content::Unread(_) => None,
+            Content::Unread(_) | Content::Nothing => None,
         }
     }
 }
@@ -161,7 +171,6 @@ impl Listed {
 /// # Errors
 /// Those of the store's listing; and if the store cannot be reached while manifests are read.
 pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache, now: Instant) -> Result<Catalogue> {
-    let mut shared = Shared::default();
     let mut cached = cache.open(set);
     let (mut listed, mut facts) = (Vec::<Listed>::new(), Facts::new(now));
     let (mut data, mut newest_at) = (Data::default(), None);
@@ -169,13 +178,10 @@ pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache, now: Insta
         newest_at = newest_at.max(Some(object.modified_at));
         if naming::looks_like_manifest(&object.key) {
             let stamp = Stamp::of(&object);
-            let row = cached.find(&object.key, stamp, &mut shared);
-            let content = match row {
-                // What is cached was looked at before.
-                Some(row) => Content::Known(row),
-                None if is_manifest(&object.key) => Content::Unread(object.key),
-                None => return Ok(()),
-            };
+            let id = || naming::id_of_manifest(&object.key).filter(|_| is_manifest(&object.key));
+            // What is cached was looked at before.
+            let known = cached.find(&object.key, stamp).map(|row| Content::Known(Box::new(row)));
+            let Some(content) = known.or_else(|| id().map(|id| Content::Unread(id.into()))) else { return Ok(()) };
             listed.push(Listed::new(content, stamp, &mut data)?);
         } else if object.key.as_str().ends_with(".json")
             && let Some((id, fact)) = Fact::parse(&object.key)
@@ -193,7 +199,7 @@ pub fn catalogue(store: &dyn Store, set: Option<&str>, cache: &Cache, now: Insta
         let early = one.id().map(|id| facts.take_early(id));
         one.facts.extend(early.unwrap_or_default());
     }
-    let outdated = cached.finds_outdated(&mut shared);
+    let (outdated, shared) = cached.finish();
     let mut catalogue = finish(store, set, cache, Listing { listed, shared, outdated })?;
     catalogue.newest_at = newest_at;
     catalogue.warnings = facts.warning().into_iter().chain(ahead(&catalogue.entries, now)).collect();
@@ -218,27 +224,14 @@ struct Listing {
 
 /// Reads what the cache did not have.
 fn finish(store: &dyn Store, set: Option<&str>, cache: &Cache, listing: Listing) -> Result<Catalogue> {
-    let Listing { mut listed, shared, outdated } = listing;
-    let unread: Vec<usize> = (0..listed.len()).filter(|index| listed[*index].row().is_none()).collect();
-    let keys: Vec<&Key> = listed.iter().filter_map(Listed::unread).collect();
-    let shared = Mutex::new(shared);
-    let results = listing::read_each(store, &keys, &|manifest| {
-        shared.lock().unwrap_or_else(PoisonError::into_inner).row(&manifest)
-    });
-    let mut catalogue = Catalogue { read: unread.len(), ..Catalogue::default() };
-    for (place, result) in results {
-        match result {
-            Ok(row) => {
-                listed[unread[place]].content = Content::Known(row);
-                listed[unread[place]].compare()?;
-            }
-            // Removed since the listing.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-            Err(error) => catalogue.unreadable.push(error),
-        }
-    }
-    if outdated || !unread.is_empty() {
+    let Listing { mut listed, mut shared, outdated } = listing;
+    let unread = listed.iter_mut().enumerate().filter_map(|(place, one)| Some((place, one.take_unread()?)));
+    let (places, ids): (Vec<usize>, Vec<Box<str>>) = unread.unzip();
+    let unreadable =
+        listing::read_each(store, &ids.iter().map(|id| &**id).collect::<Vec<_>>(), &mut |number, manifest| {
+            listed[places[number]].learn(shared.row(&manifest))
+        })?;
+    if outdated || !ids.is_empty() {
         cache.replace(set, listed.iter().filter_map(|one| Some((one.stamp, one.row()?))));
     }
     let suspects = listed.iter().enumerate().filter(|(_, one)| !one.unseen.is_empty());
@@ -251,8 +244,9 @@ fn finish(store: &dyn Store, set: Option<&str>, cache: &Cache, listing: Listing)
             incomplete: flaws.remove(&place).map(String::into_boxed_str),
             storage_class: one.storage_class,
         }),
-        Content::Unread(_) => None,
+        Content::Unread(_) | Content::Nothing => None,
     };
+    let mut catalogue = Catalogue { read: ids.len(), unreadable, ..Catalogue::default() };
     catalogue.entries = listed.into_iter().enumerate().filter_map(entry).collect();
     catalogue.entries.sort_unstable_by(|left, right| {
         (left.row.created_at, &left.row.id).cmp(&(right.row.created_at, &right.row.id))

@@ -18,6 +18,7 @@ pub mod journal;
 pub mod listing;
 pub mod litter;
 mod object;
+mod packed;
 pub mod process;
 pub mod removal;
 mod row;
@@ -36,6 +37,7 @@ pub use deposit::{Committed, Deposit, Deposited, Place};
 pub use guarded::Guarded;
 pub use journal::Journal;
 pub use listing::{Listing, list};
+pub use packed::Digests;
 pub use row::{Row, RowObject};
 pub use writing::WritingArguments;
 

@@ -1,11 +1,9 @@
 //! Which backups a store has: the manifests, read in parallel and in order.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use vb_core::key::Key;
 use vb_core::manifest::Manifest;
-use vb_core::time::Instant;
 use vb_core::{Error, ErrorKind, Result, naming};
 use vb_store::{ObjectInfo, Store};
 
@@ -32,23 +30,20 @@ pub struct Listing {
 /// Those of the store's listing; and if the store cannot be reached while the manifests are read.
 pub fn list(store: &dyn Store, set: Option<&str>) -> Result<Listing> {
     let objects = objects(store, set)?;
-    let keys: Vec<&Key> = objects.iter().map(|object| &object.key).filter(|key| is_manifest(key)).collect();
+    let manifests = objects.iter().map(|object| &object.key).filter(|key| is_manifest(key));
+    let ids: Vec<&str> = manifests.filter_map(naming::id_of_manifest).collect();
     let mut listing = Listing::default();
-    listing.read(store, &keys)?;
+    listing.read(store, &ids)?;
     Ok(Listing { objects, ..listing })
 }
 
 impl Listing {
-    /// Adds the backups of these manifests. What has been removed since they were named is left out.
-    fn read(&mut self, store: &dyn Store, keys: &[&Key]) -> Result<()> {
-        for (_, result) in read_each(store, keys, &|manifest| manifest) {
-            match result {
-                Ok(manifest) => self.backups.push(manifest),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
-                Err(error) => self.unreadable.push(error),
-            }
-        }
+    /// Adds the backups of these ids.
+    fn read(&mut self, store: &dyn Store, ids: &[&str]) -> Result<()> {
+        self.unreadable.extend(read_each(store, ids, &mut |_, manifest| {
+            self.backups.push(manifest);
+            Ok(())
+        })?);
         self.backups.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
         Ok(())
     }
@@ -59,11 +54,7 @@ impl Listing {
 /// # Errors
 /// If the store cannot be reached. Manifests that cannot be read are added to those.
 pub fn add(store: &dyn Store, listing: &mut Listing, ids: &[String]) -> Result<()> {
-    let keys: Vec<Key> = ids
-        .iter()
-        .filter_map(|id| naming::parse_id(id).map(|(set, _)| naming::manifest_key(set, id)))
-        .collect::<Result<_>>()?;
-    listing.read(store, &keys.iter().collect::<Vec<_>>())
+    listing.read(store, &ids.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Every object of one set or of all.
@@ -71,40 +62,12 @@ pub fn add(store: &dyn Store, listing: &mut Listing, ids: &[String]) -> Result<(
 /// # Errors
 /// Those of the store.
 pub fn objects(store: &dyn Store, set: Option<&str>) -> Result<Vec<ObjectInfo>> {
-    Ok(seen(store, set, &|_| true)?.objects)
-}
-
-/// Those of one set or of all whose ids are wanted; [`id_of`] says what an id is, and objects without one are left out.
-///
-/// # Errors
-/// Those of the store.
-pub fn objects_with(store: &dyn Store, set: Option<&str>, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<ObjectInfo>> {
-    Ok(seen(store, set, &|object| id_of(&object.key).is_some_and(wanted))?.objects)
-}
-
-/// What a listing showed.
-#[derive(Debug, Default)]
-pub struct Seen {
-    /// The objects that were wanted, in the order of keys.
-    pub objects: Vec<ObjectInfo>,
-    /// When the newest of all was stored, by the store's clock.
-    pub newest_at: Option<Instant>,
-}
-
-/// The objects of one set or of all that are wanted, and how late it is in the store at least.
-///
-/// # Errors
-/// Those of the store.
-pub fn seen(store: &dyn Store, set: Option<&str>, wanted: &dyn Fn(&ObjectInfo) -> bool) -> Result<Seen> {
-    let mut seen = Seen::default();
+    let mut objects = Vec::new();
     store.list(&prefix(set), &mut |object| {
-        seen.newest_at = seen.newest_at.max(Some(object.modified_at));
-        if wanted(&object) {
-            seen.objects.push(object);
-        }
+        objects.push(object);
         Ok(())
     })?;
-    Ok(seen)
+    Ok(objects)
 }
 
 /// What the keys of a set begin with.
@@ -161,37 +124,82 @@ pub fn read_stored(store: &dyn Store, key: &Key) -> Result<Stored> {
     Ok(Stored { manifest, bytes })
 }
 
-/// Reads manifests at once, each made into what the caller keeps of it; with its place among the keys, in no order. Ends
-/// early if the store cannot be reached.
-pub(crate) fn read_each<T: Send>(
-    store: &dyn Store,
-    keys: &[&Key],
-    keep: &(dyn Fn(Manifest) -> T + Sync),
-) -> Vec<(usize, Result<T>)> {
-    in_parallel(keys.len(), &|place| read(store, keys[place]).map(keep))
+/// What becomes of an answer, and of which of the things that were asked for.
+type Keep<'run, T> = dyn FnMut(usize, T) -> Result<()> + 'run;
+
+/// Reads the manifests of these backups at once and hands over each, with its place among them, in no order. What is not there, or no
+/// more, is left out. Returns what cannot be read.
+///
+/// # Errors
+/// If the store cannot be reached.
+pub(crate) fn read_each(store: &dyn Store, ids: &[&str], keep: &mut Keep<'_, Manifest>) -> Result<Vec<Error>> {
+    let mut unreadable = Vec::new();
+    let ask = |place: usize| match naming::parse_id(ids[place]) {
+        Some((set, _)) => read(store, &naming::manifest_key(set, ids[place])?),
+        None => Err(Error::not_found(format!("{} is no backup's id", ids[place]))),
+    };
+    in_parallel(ids.len(), &|place| Ok(ask(place)), &mut |place, answer| {
+        match answer.and_then(|manifest| keep(place, manifest)) {
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            Err(error) if error.kind() != ErrorKind::NotFound => unreadable.push(error),
+            Ok(()) | Err(_) => {}
+        }
+        Ok(())
+    })?;
+    Ok(unreadable)
 }
 
-/// Asks for each of so many things at once; with its place, in no order. Ends early if the store cannot be reached.
-pub(crate) fn in_parallel<T: Send>(count: usize, ask: &(dyn Fn(usize) -> Result<T> + Sync)) -> Vec<(usize, Result<T>)> {
-    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(count)));
-    let work = || {
+/// Asks for each of so many things at once and hands over the answers, in no order. None of them waits long, and what is kept of
+/// them is made on the caller's own thread, in the memory that it has: a hundred thousand of them take no more than that.
+///
+/// # Errors
+/// The first; it ends the asking.
+pub(crate) fn in_parallel<T: Send>(
+    count: usize,
+    ask: &(dyn Fn(usize) -> Result<T> + Sync),
+    keep: &mut Keep<'_, T>,
+) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let (sender, answers) = mpsc::sync_channel(THREADS);
+    let work = |sender: mpsc::SyncSender<(usize, Result<T>)>| {
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
-            if place >= count {
+            if place >= count || sender.send((place, ask(place))).is_err() {
                 return;
-            }
-            let result = ask(place);
-            let hopeless = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unavailable);
-            results.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
-            if hopeless {
-                next.store(count, Ordering::Relaxed);
             }
         }
     };
     std::thread::scope(|scope| {
         for _ in 0..THREADS.min(count) {
-            scope.spawn(work);
+            let (work, sender) = (&work, sender.clone());
+            scope.spawn(move || work(sender));
         }
-    });
-    results.into_inner().unwrap_or_else(PoisonError::into_inner)
+        drop(sender);
+        // Where it ends with an error, the receiver goes, and with it whoever still asks.
+        answers.into_iter().try_for_each(|(place, answer)| keep(place, answer?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_is_kept_and_the_first_error_ends_the_asking() {
+        let mut kept = vec![false; 1000];
+        in_parallel(1000, &|place| Ok(place), &mut |place, answer| {
+            kept[place] = answer == place;
+            Ok(())
+        })
+        .unwrap();
+        assert!(kept.into_iter().all(|kept| kept));
+        let asked = AtomicUsize::new(0);
+        let ask = |place: usize| match asked.fetch_add(1, Ordering::Relaxed) {
+            7 => Err(Error::unavailable("gone")),
+            _ => Ok(place),
+        };
+        assert_eq!(in_parallel(100_000, &ask, &mut |_, _| Ok(())).unwrap_err().kind(), ErrorKind::Unavailable);
+        assert!(asked.into_inner() < 1000, "the others were asked all the same");
+        assert!(in_parallel(100, &|place| Ok(place), &mut |_, _| Err(Error::failure("full"))).is_err());
+    }
 }

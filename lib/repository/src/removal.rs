@@ -2,7 +2,8 @@
 
 use crate::listing::{self, id_of};
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use vb_core::fact::Fact;
 use vb_core::key::Key;
 use vb_core::retention::Backup;
@@ -18,42 +19,66 @@ pub struct Removal<'all> {
     /// The backup.
     pub backup: &'all Backup,
     /// Everything of its id but the manifest, which goes first.
-    pub objects: Vec<&'all Key>,
+    pub objects: Vec<Key>,
     /// What that frees, the manifest included.
     pub size_bytes: u64,
 }
 
-/// The removals of these backups, in order: what stands on a backup goes before it, so that no step leaves a broken chain.
-/// `objects` are at least all that bear their ids, but for those that other manifests may name.
-///
-/// # Errors
-/// If an id makes no key.
-pub fn plan<'all>(going: &[&'all Backup], objects: &'all [ObjectInfo]) -> Result<Vec<Removal<'all>>> {
-    let by_id: HashMap<&str, &Backup> = going.iter().map(|backup| (backup.id.as_str(), *backup)).collect();
-    let mut found: HashMap<&str, Vec<&ObjectInfo>> = HashMap::new();
-    for object in objects {
-        if let Some(id) = id_of(&object.key).filter(|id| by_id.contains_key(id)) {
-            found.entry(id).or_default().push(object);
-        }
+/// Puts what goes in order: what stands on a backup before it, so that no step leaves a broken chain.
+pub fn sort<'all, T>(going: &mut [T], backup_of: impl Fn(&T) -> &'all Backup) {
+    let by_id = going.iter().map(&backup_of).map(|backup| (backup.id.as_str(), backup)).collect();
+    going.sort_by_cached_key(|one| Reverse((depth(backup_of(one), &by_id), backup_of(one).created_at)));
+}
+
+/// What a listing shows of backups that go, small enough for a hundred thousand.
+#[derive(Debug)]
+pub struct Found<'all> {
+    /// What follows `<set>/<id>` in each key, and the length.
+    by_id: HashMap<&'all str, Vec<(Arc<str>, u64)>>,
+    /// What many keys end with is held once.
+    endings: HashSet<Arc<str>>,
+}
+
+impl<'all> Found<'all> {
+    /// Nothing yet of any of these.
+    pub fn of(going: impl Iterator<Item = &'all Backup>) -> Self {
+        let by_id = going.map(|backup| (backup.id.as_str(), Vec::new())).collect();
+        Self { by_id, endings: HashSet::new() }
     }
-    let mut order = going.to_vec();
-    order.sort_by_cached_key(|backup| Reverse((depth(backup, &by_id), backup.created_at)));
-    order.into_iter().map(|backup| removal(backup, found.remove(backup.id.as_str()).unwrap_or_default())).collect()
+
+    /// Takes an object that bears one of their ids, unless another manifest may name it; tells whether it does bear one.
+    pub fn add(&mut self, object: &ObjectInfo, is_strange: bool) -> bool {
+        let Some(id) = id_of(&object.key) else { return false };
+        let Some(found) = self.by_id.get_mut(id) else { return false };
+        if let Some(ending) = object.key.file_name().strip_prefix(id).filter(|_| !is_strange) {
+            let shared = self.endings.get(ending).cloned().unwrap_or_else(|| Arc::from(ending));
+            self.endings.insert(shared.clone());
+            found.reserve_exact(1);
+            found.push((shared, object.size_bytes));
+        }
+        true
+    }
+
+    /// All that goes with a backup, the data before the facts about it.
+    ///
+    /// # Errors
+    /// If its id makes no key.
+    pub fn take(&mut self, backup: &'all Backup) -> Result<Removal<'all>> {
+        let manifest = naming::manifest_key(&backup.set, &backup.id)?;
+        let found = self.by_id.remove(backup.id.as_str()).unwrap_or_default();
+        let size_bytes = found.iter().map(|(_, size_bytes)| size_bytes).sum();
+        let key = |(ending, _): &(Arc<str>, u64)| Key::parse(&format!("{}/{}{ending}", backup.set, backup.id));
+        let mut objects: Vec<Key> = found.iter().map(key).collect::<Result<_>>()?;
+        objects.retain(|key| *key != manifest);
+        objects.sort_by_key(|key| Fact::parse(key).is_some());
+        Ok(Removal { backup, objects, size_bytes })
+    }
 }
 
 /// How many backups that go stand below this one. A circle, which cannot be, ends the count.
 fn depth(backup: &Backup, by_id: &HashMap<&str, &Backup>) -> usize {
     let base = |backup: &&Backup| by_id.get(backup.base.as_deref()?).copied();
     std::iter::successors(Some(backup), base).take(by_id.len() + 1).count()
-}
-
-/// The data before the facts about it.
-fn removal<'all>(backup: &'all Backup, mut found: Vec<&'all ObjectInfo>) -> Result<Removal<'all>> {
-    let manifest = naming::manifest_key(&backup.set, &backup.id)?;
-    let size_bytes = found.iter().map(|object| object.size_bytes).sum();
-    found.sort_by_key(|object| Fact::parse(&object.key).is_some());
-    let objects = found.iter().map(|object| &object.key).filter(|key| **key != manifest).collect();
-    Ok(Removal { backup, objects, size_bytes })
 }
 
 /// Deletes a backup: its manifest first, so that from the first moment on it is no backup any more. Where the store then

@@ -18,7 +18,7 @@ fn removed_with(fault: Fault) -> (Vec<String>, Option<Error>) {
     let line = r#"{"id":"w_20261121_010000","set":"w","kind":"full","created_at":"2026-11-21T01:00:00Z"}"#;
     let backup: Backup = serde_json::from_str(line).unwrap();
     let objects = [key(".parquet"), key(".parquet.2"), key("_pinned.json")];
-    let removal = Removal { backup: &backup, objects: objects.iter().collect(), size_bytes: 0 };
+    let removal = Removal { backup: &backup, objects: objects.to_vec(), size_bytes: 0 };
     let error = remove(&store, &removal).err();
     let mut left = Vec::new();
     store

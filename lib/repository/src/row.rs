@@ -2,12 +2,14 @@
 //!
 //! What many backups share (the set, the source, the columns' digest, the ending of a key) is held once.
 
+use crate::packed::Digests;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use vb_core::chain::{Link, Linked};
 use vb_core::label::{Kind, Label, Proof, Source};
 use vb_core::manifest::{Manifest, Object};
-use vb_core::position::Position;
+use vb_core::position::{Position, Reach};
 use vb_core::time::Instant;
 use vb_core::{Result, key::Key};
 
@@ -31,7 +33,7 @@ pub struct Row {
     /// Whether an incremental may stand on it.
     pub continues: bool,
     /// How far it reaches, as far as a chain's proof needs it.
-    pub position: Option<Arc<Position>>,
+    pub position: Option<Arc<Reach>>,
     /// In how many buckets of keys some are gone.
     pub deletes: Option<u64>,
     /// Records, where the producer counted them.
@@ -56,11 +58,7 @@ pub struct RowObject {
     /// Its length.
     pub size_bytes: u64,
     /// As in the manifest.
-    pub sha256: Box<str>,
-    /// As in the manifest.
-    pub md5: Box<str>,
-    /// As in the manifest.
-    pub crc32: Option<Box<str>>,
+    pub digests: Digests,
 }
 
 impl Row {
@@ -85,16 +83,16 @@ impl Row {
     /// None in practice: the keys come from a manifest.
     pub fn manifest(&self) -> Result<Manifest> {
         let object = |object: &RowObject| {
-            let (sha256, md5) = (object.sha256.to_string(), object.md5.to_string());
-            let crc32 = object.crc32.as_deref().map(str::to_owned);
-            Ok(Object { key: Key::parse(&self.key_of(object))?, size_bytes: object.size_bytes, sha256, md5, crc32 })
+            let (key, size_bytes, digests) = (Key::parse(&self.key_of(object))?, object.size_bytes, &object.digests);
+            let (sha256, md5) = (digests.sha256().into_owned(), digests.md5().into_owned());
+            Ok(Object { key, size_bytes, sha256, md5, crc32: digests.crc32().map(Cow::into_owned) })
         };
         let mut label = Label::of_stream("", "", &self.set, "");
         label.source = (*self.source).clone();
         (label.kind, label.base) = (self.kind, self.base.as_deref().map(str::to_owned));
         (label.since, label.until, label.continues) = (self.since, self.until, self.continues);
         (label.records, label.schema_sha256) = (self.records, self.schema_sha256.as_deref().map(str::to_owned));
-        (label.position, label.deletes) = (self.position.as_deref().cloned(), self.deletes);
+        (label.position, label.deletes) = (self.position.as_deref().map(Position::from), self.deletes);
         label.tags = self.tags.to_vec();
         let objects = self.objects.iter().map(object).collect::<Result<_>>()?;
         Ok(Manifest::new(&self.id, self.created_at, label, objects, self.proof))
@@ -103,8 +101,8 @@ impl Row {
 
 impl Linked for Row {
     fn link(&self) -> Link<'_> {
-        let (schema_sha256, position) = (self.schema_sha256.as_deref(), self.position.as_deref());
-        Link { source: &self.source, since: self.since, until: self.until, schema_sha256, position }
+        let (schema_sha256, reach) = (self.schema_sha256.as_deref(), self.position.as_deref().map(Reach::borrowed));
+        Link { source: &self.source, since: self.since, until: self.until, schema_sha256, reach }
     }
 }
 
@@ -113,7 +111,7 @@ impl Linked for Row {
 pub(crate) struct Shared {
     texts: HashSet<Arc<str>>,
     sources: HashMap<String, Arc<Source>>,
-    positions: HashSet<Arc<Position>>,
+    positions: HashSet<Arc<Reach>>,
     tags: HashSet<Arc<[String]>>,
 }
 
@@ -128,13 +126,13 @@ impl Shared {
         new
     }
 
-    /// The one copy of what a chain's proof needs of a position. All of it would take too much room.
-    pub(crate) fn position(&mut self, position: &Position) -> Arc<Position> {
-        let position = position.reach();
-        if let Some(known) = self.positions.get(&position) {
+    /// The one copy of how far a backup reaches.
+    pub(crate) fn position(&mut self, reach: Reach<&str>) -> Arc<Reach> {
+        let reach = reach.with(self.text(reach.by));
+        if let Some(known) = self.positions.get(&reach) {
             return Arc::clone(known);
         }
-        let new = Arc::new(position);
+        let new = Arc::new(reach);
         self.positions.insert(Arc::clone(&new));
         new
     }
@@ -163,9 +161,8 @@ impl Shared {
                 Some(ending) => self.text(ending),
                 None => self.text(&format!("/{}", object.key)),
             };
-            let (sha256, md5) = (object.sha256.as_str().into(), object.md5.as_str().into());
-            let crc32 = object.crc32.as_deref().map(Box::from);
-            RowObject { ending, size_bytes: object.size_bytes, sha256, md5, crc32 }
+            let digests = Digests::new(&object.sha256, &object.md5, object.crc32.as_deref());
+            RowObject { ending, size_bytes: object.size_bytes, digests }
         });
         Row {
             objects: objects.collect(),
@@ -177,7 +174,7 @@ impl Shared {
             since: manifest.since,
             until: manifest.until,
             continues: manifest.continues,
-            position: manifest.position.as_ref().map(|position| self.position(position)),
+            position: manifest.position.as_ref().map(|position| self.position(position.reach())),
             deletes: manifest.deletes,
             records: manifest.records,
             schema_sha256: manifest.schema_sha256.as_deref().map(|text| self.text(text)),

@@ -69,10 +69,10 @@ pub fn flaw_of(store: &dyn Store, manifest: &Manifest, objects: &[ObjectInfo]) -
 /// # Errors
 /// Those of the store.
 pub(crate) fn flaws(store: &dyn Store, suspects: &[(usize, &[Named])]) -> Result<Vec<(usize, String)>> {
-    let found = in_parallel(suspects.len(), &|number| flaw(store, suspects[number].1));
-    let told = |(number, result): (usize, Result<Option<String>>)| match result {
-        Ok(flaw) => flaw.map(|words| Ok((suspects[number].0, words))),
-        Err(error) => Some(Err(error)),
-    };
-    found.into_iter().filter_map(told).collect()
+    let mut flaws = Vec::new();
+    in_parallel(suspects.len(), &|number| flaw(store, suspects[number].1), &mut |number, flaw| {
+        flaws.extend(flaw.map(|words| (suspects[number].0, words)));
+        Ok(())
+    })?;
+    Ok(flaws)
 }

@@ -17,6 +17,9 @@ use vb_store::{Facts, OnOpen, OpenUpload, Store, Stored, Upload};
 /// Servers put thousands of parts together before they answer.
 const COMMIT_LIMIT: Duration = Duration::from_secs(600);
 
+/// A part that is on its way when the upload is aborted may be kept, and paid for (Amazon S3 API, "AbortMultipartUpload").
+const GRACE: Duration = Duration::from_secs(2);
+
 /// S3 numbers parts from one on.
 const FIRST_PART: u32 = 1;
 
@@ -102,7 +105,7 @@ impl S3Upload {
     /// Frees what the server holds.
     fn release(&mut self) -> Result<()> {
         let Some((open, mut parts)) = self.multipart.take() else { return Ok(()) };
-        self.shared().runtime.block_on(parts.stop(Duration::ZERO));
+        self.shared().runtime.block_on(parts.stop(GRACE));
         self.store.abort_upload(&open)
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     Facts, Lifecycle, ObjectInfo, OnOpen, OpenUpload, RetryPolicy, Store, Stored, Upload, Warn, find_own, random_u64,
 };
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use vb_core::key::Key;
 use vb_core::parts::PartLimits;
@@ -75,10 +75,13 @@ impl<S: Store + ?Sized + 'static> Store for Retrying<S> {
     fn upload(&self, key: &Key, metadata: &Facts, on_open: OnOpen) -> Result<Box<dyn Upload + Send>> {
         // The callback can be given away once only; opening sends nothing that a caller would have to hear of twice.
         self.run(|| self.store.head(key))?.map_or(Ok(()), |found| Err(already_exists(&found.key)))?;
+        let open = Arc::new(OnceLock::new());
+        let told = open.clone();
+        let on_open = Box::new(move |upload: &OpenUpload| on_open(told.get_or_init(|| upload.clone())));
         let inner = self.store.upload(key, metadata, on_open)?;
         let sent = Stored { size_bytes: 0, crc32: 0 };
-        let (store, key, hasher) = (self.store.clone(), key.clone(), crc32fast::Hasher::new());
-        Ok(Box::new(RetryingUpload { inner, sent, key, hasher, store }))
+        let store = Self { policy: self.policy, warn: self.warn.clone(), store: self.store.clone() };
+        Ok(Box::new(RetryingUpload { inner, open, sent, key: key.clone(), hasher: crc32fast::Hasher::new(), store }))
     }
 
     fn tag(&self, key: &Key, tags: &Facts) -> Result<()> {
@@ -136,13 +139,15 @@ impl<S: Store + ?Sized + 'static> Store for Retrying<S> {
 /// Counts what is sent, to recognise it if the commit's answer is lost.
 struct RetryingUpload<S: ?Sized> {
     inner: Box<dyn Upload + Send>,
+    /// Its name, once it has come into being.
+    open: Arc<OnceLock<OpenUpload>>,
     sent: Stored,
     key: Key,
     hasher: crc32fast::Hasher,
-    store: Arc<S>,
+    store: Retrying<S>,
 }
 
-impl<S: Store + ?Sized> Upload for RetryingUpload<S> {
+impl<S: Store + ?Sized + 'static> Upload for RetryingUpload<S> {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.hasher.update(bytes);
         self.sent.size_bytes += bytes.len() as u64;
@@ -151,11 +156,14 @@ impl<S: Store + ?Sized> Upload for RetryingUpload<S> {
 
     fn commit(self: Box<Self>) -> Result<Stored> {
         let sent = Stored { crc32: self.hasher.finalize(), ..self.sent };
-        look_for_own(&*self.store, &self.key, sent, self.inner.commit())
+        look_for_own(&*self.store.store, &self.key, sent, self.inner.commit())
     }
 
     fn abort(self: Box<Self>) -> Result<()> {
-        self.inner.abort()
+        match (self.inner.abort(), self.open.get()) {
+            (Err(error), Some(open)) if error.is_passing() => self.store.abort_upload(open),
+            (result, _) => result,
+        }
     }
 }
 

@@ -91,7 +91,7 @@ impl Store for Flaky {
     }
 
     fn abort_upload(&self, upload: &OpenUpload) -> Result<()> {
-        self.store.abort_upload(upload)
+        self.call(|| self.store.abort_upload(upload))
     }
 }
 
@@ -112,7 +112,10 @@ impl Upload for FlakyUpload {
     }
 
     fn abort(self: Box<Self>) -> Result<()> {
-        self.inner.abort()
+        let mut inner = Some(self.inner);
+        let result = fail(&self.failures, self.after_effect, || inner.take().map_or(Ok(()), Upload::abort));
+        std::mem::forget(inner); // dropped, it would be aborted all the same
+        result
     }
 }
 
@@ -180,6 +183,18 @@ fn a_commit_that_failed_stays_failed() {
     assert_eq!(upload.commit().unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(store.head(&key("a")).unwrap().is_none());
     assert!(store.open_uploads("").unwrap().is_empty());
+}
+
+#[test]
+fn an_abort_that_failed_is_tried_again() {
+    for (failures, expected) in [(2, None), (99, Some(ErrorKind::Unavailable))] {
+        let inner = Flaky::new(failures, false);
+        let (store, _) = retrying(inner.clone());
+        let mut upload = store.upload(&key("a"), &Facts::new(), unrecorded()).unwrap();
+        upload.write(&[5; 2500]).unwrap();
+        assert_eq!(upload.abort().err().map(|error| error.kind()), expected);
+        assert_eq!(inner.store.open_uploads("").unwrap().is_empty(), expected.is_none());
+    }
 }
 
 #[test]

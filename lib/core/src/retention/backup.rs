@@ -4,7 +4,7 @@ use crate::chain::{Link, Linked};
 use crate::fact::{Fact, Health, Level};
 use crate::label::{DATABASE, Kind, Source};
 use crate::manifest::Manifest;
-use crate::position::Position;
+use crate::position::{Position, Reach};
 use crate::time::{self, Instant};
 use serde::{Deserialize, Serialize};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,9 +16,9 @@ pub struct Backup {
     /// Its id, unique within the store.
     pub id: String,
     /// What it is a backup of.
-    pub set: String,
+    pub set: Arc<str>,
     /// Where the data came from: other things may have come into the same set.
-    #[serde(default, with = "shared")]
+    #[serde(default)]
     pub source: Arc<Source>,
     /// Everything, or what changed since the base.
     pub kind: Kind,
@@ -34,11 +34,11 @@ pub struct Backup {
     #[serde(default, with = "time::optional")]
     pub until: Option<Instant>,
     /// The digest of the columns.
-    #[serde(default, with = "shared_text", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema_sha256: Option<Arc<str>>,
     /// How far it reaches, beside the time: what a chain's proof needs of it.
-    #[serde(default, with = "shared_option", skip_serializing_if = "Option::is_none")]
-    pub position: Option<Arc<Position>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Arc<Reach>>,
     /// What the user calls it.
     #[serde(default)]
     pub tags: Vec<String>,
@@ -66,7 +66,7 @@ impl Backup {
         let Health { level, damaged, pinned } = Health::of(facts);
         Self {
             id: manifest.id.clone(),
-            set: manifest.set.clone(),
+            set: manifest.set.as_str().into(),
             source: Arc::new(manifest.source.clone()),
             kind: manifest.kind,
             base: manifest.base.clone(),
@@ -74,7 +74,11 @@ impl Backup {
             since: manifest.since,
             until: manifest.until,
             schema_sha256: manifest.schema_sha256.as_deref().map(Arc::from),
-            position: manifest.position.as_ref().map(|position| Arc::new(position.reach())),
+            position: manifest
+                .position
+                .as_ref()
+                .map(Position::reach)
+                .map(|reach| Arc::new(reach.with(reach.by.into()))),
             tags: manifest.tags.clone(),
             level,
             damaged,
@@ -87,8 +91,8 @@ impl Backup {
 
 impl Linked for Backup {
     fn link(&self) -> Link<'_> {
-        let (schema_sha256, position) = (self.schema_sha256.as_deref(), self.position.as_deref());
-        Link { source: &self.source, since: self.since, until: self.until, schema_sha256, position }
+        let (schema_sha256, reach) = (self.schema_sha256.as_deref(), self.position.as_deref().map(Reach::borrowed));
+        Link { source: &self.source, since: self.since, until: self.until, schema_sha256, reach }
     }
 }
 
@@ -105,52 +109,6 @@ pub(super) fn origin(source: &Source) -> u64 {
         _ => {}
     }
     hasher.finish()
-}
-
-/// What many backups have in common, as if it were their own.
-mod shared {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::sync::Arc;
-
-    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, to: S) -> Result<S::Ok, S::Error> {
-        value.as_ref().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Arc<T>, D::Error> {
-        T::deserialize(from).map(Arc::new)
-    }
-}
-
-/// The same where it may be missing.
-mod shared_option {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::sync::Arc;
-
-    #[allow(clippy::ref_option)] // the signature that serde calls
-    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Option<Arc<T>>, to: S) -> Result<S::Ok, S::Error> {
-        value.as_deref().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Arc<T>>, D::Error> {
-        Ok(Option::<T>::deserialize(from)?.map(Arc::new))
-    }
-}
-
-/// The same for text.
-mod shared_text {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::sync::Arc;
-
-    #[allow(clippy::ref_option)] // the signature that serde calls
-    pub(super) fn serialize<S: Serializer>(value: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
-        value.as_deref().serialize(to)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Arc<str>>, D::Error> {
-        Ok(Option::<String>::deserialize(from)?.map(Arc::from))
-    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod tests;
 pub use age::Age;
 pub use backup::Backup;
 pub use period::Period;
-pub use plan::{Verdict, plan};
+pub use plan::{Reasons, Verdict, plan};
 pub use policy::{GroupBy, Policy, parse_number, rules_from};
 pub use reason::Reason;
 pub use rule::{Rule, UNLIMITED};

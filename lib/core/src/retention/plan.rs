@@ -8,6 +8,7 @@ use crate::time::Instant;
 use crate::{Error, Result};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What happens to one backup, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,21 +18,18 @@ pub struct Verdict<'all> {
     /// Whether it stays.
     pub keeps: bool,
     /// What keeps it, or what every rule has against it. Never empty.
-    pub reasons: Vec<Reason<'all>>,
+    pub reasons: Reasons<'all>,
 }
 
-/// The backups on which rules count, the newest first, each with whether it is good; none is dated in the future.
-pub(super) struct History<'all> {
-    pub(super) backups: Vec<(&'all Backup, bool)>,
-    /// When the newest good one was made: ages count from here.
-    pub(super) newest_good_at: Instant,
-}
+/// A hundred thousand backups that go one after the other go for few reasons, which they share.
+pub type Reasons<'all> = Arc<[Reason<'all>]>;
 
 /// What is known of one backup so far.
 #[derive(Debug, Clone, Default)]
 struct Decision<'all> {
     keep: Vec<Reason<'all>>,
-    against: Vec<Reason<'all>>,
+    /// Of every rule, if none keeps it.
+    against: Option<Reasons<'all>>,
 }
 
 /// Judges every backup of the sets that the policy covers: set after set, the newest first. The others must be known all the same, since
@@ -48,7 +46,7 @@ pub fn plan<'all>(backups: &'all [Backup], policy: &'all Policy, now: Instant) -
         .into_iter()
         .partition(|group| group.iter().all(|place| policy.covers(&backups[*place])));
     let mut decisions = vec![Decision::default(); backups.len()];
-    others.iter().flatten().for_each(|place| decisions[*place].keep.push(Reason::OtherSet));
+    others.iter().flatten().for_each(|place| decisions[*place].keep(Reason::OtherSet));
     let mut bare = Vec::new();
     for group in &groups {
         if !judge(group, backups, &standings, policy, now, &mut decisions) {
@@ -90,30 +88,35 @@ fn judge<'all>(
 ) -> bool {
     let mut past = Vec::with_capacity(group.len());
     for &place in group {
-        let (backup, keep) = (&backups[place], &mut decisions[place].keep);
-        keep.extend(backup.pinned.then_some(Reason::Pinned));
+        let (backup, decision) = (&backups[place], &mut decisions[place]);
+        if backup.pinned {
+            decision.keep(Reason::Pinned);
+        }
         match policy.kind.filter(|kind| *kind != backup.kind) {
-            Some(kind) => keep.push(Reason::NotJudged(kind)),
-            None if backup.created_at > now => keep.push(Reason::Future),
+            Some(kind) => decision.keep(Reason::NotJudged(kind)),
+            None if backup.created_at > now => decision.keep(Reason::Future),
             None => past.push(place),
         }
     }
     let is_good = |place: &usize| standings[*place] == Standing::Good;
     let Some(newest_good) = past.iter().position(is_good) else {
-        past.iter().for_each(|place| decisions[*place].keep.push(Reason::NothingGood));
+        past.iter().for_each(|place| decisions[*place].keep(Reason::NothingGood));
         return true;
     };
-    let history = History {
-        backups: past.iter().map(|place| (&backups[*place], is_good(place))).collect(),
-        newest_good_at: backups[past[newest_good]].created_at,
-    };
-    let mut any = false;
-    for opinions in policy.rules.iter().filter(|rule| !rule.is_empty()).map(|rule| rule.judge(&history)) {
-        for (place, (keeps, reason)) in past.iter().zip(opinions) {
-            any |= keeps && is_good(place);
-            let decision = &mut decisions[*place];
-            if keeps { decision.keep.push(reason) } else { decision.against.push(reason) }
+    let newest_good_at = backups[past[newest_good]].created_at;
+    let rules = policy.rules.iter().filter(|rule| !rule.is_empty());
+    let mut judges: Vec<_> = rules.map(|rule| rule.judge(newest_good_at)).collect();
+    let (mut any, mut last) = (false, Reasons::default());
+    for place in &past {
+        let (good, decision) = (is_good(place), &mut decisions[*place]);
+        let opinions = judges.iter_mut().map(|judge| judge(&backups[*place], good));
+        let (keep, against): (Vec<_>, Vec<_>) = opinions.partition(|(keeps, _)| *keeps);
+        any |= good && !keep.is_empty();
+        keep.into_iter().for_each(|(_, reason)| decision.keep(reason));
+        if !against.iter().map(|(_, reason)| reason).eq(last.iter()) {
+            last = against.into_iter().map(|(_, reason)| reason).collect();
         }
+        decision.against = Some(last.clone());
     }
     past.iter().take(newest_good).for_each(|place| decisions[*place].keep_anyhow(Reason::NotYetGood));
     decisions[past[newest_good]].keep_anyhow(Reason::NewestGood);
@@ -125,9 +128,15 @@ impl<'all> Decision<'all> {
         !self.keep.is_empty()
     }
 
+    /// Most have one reason; left to itself, a vector would make room for four, a hundred thousand times.
+    fn keep(&mut self, reason: Reason<'all>) {
+        self.keep.reserve_exact(1);
+        self.keep.push(reason);
+    }
+
     fn keep_anyhow(&mut self, reason: Reason<'all>) {
         if !self.keeps() {
-            self.keep.push(reason);
+            self.keep(reason);
         }
     }
 }
@@ -141,7 +150,7 @@ fn keep_bases<'all>(backups: &'all [Backup], places: &Places<'all>, decisions: &
             if decisions[*base].keeps() {
                 break;
             }
-            decisions[*base].keep.push(Reason::BaseOf(&backups[place].id));
+            decisions[*base].keep(Reason::BaseOf(&backups[place].id));
             place = *base;
         }
     }
@@ -159,9 +168,9 @@ fn refuse_bare(group: &[usize], backups: &[Backup], decisions: &[Decision]) -> R
 fn verdict<'all>(backup: &'all Backup, standing: Standing<'all>, decision: &mut Decision<'all>) -> Verdict<'all> {
     let Decision { keep, against } = std::mem::take(decision);
     let keeps = !keep.is_empty();
-    let mut reasons = if keeps { keep } else { against };
+    let mut reasons = if keeps { keep.into() } else { against.unwrap_or_default() };
     if standing != Standing::Good {
-        reasons.push(Reason::Standing(standing));
+        reasons = reasons.iter().cloned().chain([Reason::Standing(Box::new(standing))]).collect();
     }
     Verdict { backup, keeps, reasons }
 }

@@ -60,7 +60,7 @@ impl Policy {
 
     /// Whether it is of a set that is judged.
     pub(super) fn covers(&self, backup: &Backup) -> bool {
-        self.set.as_ref().is_none_or(|set| *set == backup.set)
+        self.set.as_ref().is_none_or(|set| **set == *backup.set)
     }
 
     /// What backups of one history have in common.

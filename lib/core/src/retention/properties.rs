@@ -18,7 +18,7 @@ fn now() -> Instant {
 fn backup(set: &str, at: Instant, base: Option<&Backup>) -> Backup {
     Backup {
         id: crate::naming::id(set, at),
-        set: set.to_owned(),
+        set: set.into(),
         source: Default::default(),
         kind: if base.is_some() { Kind::Incremental } else { Kind::Full },
         base: base.map(|base| base.id.clone()),
@@ -118,7 +118,7 @@ fn is_good(all: &[Backup], one: &Backup, level: Level) -> bool {
 fn the_newest_good_backup_of_each_set_is_never_removed() {
     each_year(|all, policy, kept| {
         for set in ["v", "w"] {
-            let good = all.iter().filter(|one| one.set == set && is_good(all, one, policy.require_level));
+            let good = all.iter().filter(|one| &*one.set == set && is_good(all, one, policy.require_level));
             let newest = good.filter(|one| one.created_at <= now()).max_by_key(|one| one.created_at);
             assert!(newest.is_none_or(|newest| kept.contains(newest.id.as_str())), "{newest:?} {policy:?}");
         }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// One reason. Its words are its `Display`; no program should depend on them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason<'all> {
     /// This rule keeps it, as the so-manyth good one that it counts.
     Rule {
@@ -32,8 +32,8 @@ pub enum Reason<'all> {
     OtherSet,
     /// This kept one stands on it.
     BaseOf(&'all str),
-    /// It counts for nothing, and why.
-    Standing(Standing<'all>),
+    /// It counts for nothing, and why. Boxed, since it is long and rare, and there are reasons for a hundred thousand backups.
+    Standing(Box<Standing<'all>>),
     /// This rule does not want it: too old, or without the tags.
     Outside(&'all Rule),
     /// This rule has kept as many as it wants, all of them newer.

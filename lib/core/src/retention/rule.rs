@@ -3,8 +3,8 @@
 use super::age::Age;
 use super::backup::Backup;
 use super::period::Period;
-use super::plan::History;
 use super::reason::Reason;
+use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -42,6 +42,9 @@ pub enum Rule {
 /// What a rule says of a backup: whether it keeps it, and why or why not.
 pub(super) type Opinion<'all> = (bool, Reason<'all>);
 
+/// Tells its opinion of a backup, and remembers whether it was good.
+pub(super) type Judge<'all> = Box<dyn FnMut(&'all Backup, bool) -> Opinion<'all> + 'all>;
+
 impl Rule {
     pub(super) fn is_empty(&self) -> bool {
         match self {
@@ -51,17 +54,18 @@ impl Rule {
         }
     }
 
-    /// An opinion of each backup of the history, in its order.
-    pub(super) fn judge<'all>(&'all self, history: &History<'all>) -> Vec<Opinion<'all>> {
-        let limit = self.age().map(|age| age.before(history.newest_good_at));
-        let younger = |backup: &Backup| limit.is_none_or(|limit| backup.created_at > limit);
+    /// Judges the backups of a history that are not dated in the future; they are to be shown one by one, the newest first. Ages count
+    /// from the newest good one.
+    pub(super) fn judge(&self, newest_good_at: Instant) -> Judge<'_> {
+        let limit = self.age().map(|age| age.before(newest_good_at));
+        let younger = move |backup: &Backup| limit.is_none_or(|limit| backup.created_at > limit);
         match self {
-            Self::Last(most) => self.count(history, *most, younger, None),
-            Self::Newest { of_each, most } => self.count(history, *most, younger, Some(*of_each)),
-            Self::NewestWithin { of_each, .. } => self.count(history, UNLIMITED, younger, Some(*of_each)),
-            Self::Within(_) => self.test(history, younger),
-            Self::NotOlder(_) => self.test(history, |backup| limit.is_none_or(|limit| backup.created_at >= limit)),
-            Self::Tagged(tags) => self.test(history, |backup| tags.iter().all(|tag| backup.tags.contains(tag))),
+            Self::Last(most) => self.count(*most, younger, None),
+            Self::Newest { of_each, most } => self.count(*most, younger, Some(*of_each)),
+            Self::NewestWithin { of_each, .. } => self.count(UNLIMITED, younger, Some(*of_each)),
+            Self::Within(_) => self.test(younger),
+            Self::NotOlder(_) => self.test(move |backup| limit.is_none_or(|limit| backup.created_at >= limit)),
+            Self::Tagged(tags) => self.test(|backup| tags.iter().all(|tag| backup.tags.contains(tag))),
         }
     }
 
@@ -72,25 +76,23 @@ impl Rule {
         }
     }
 
-    fn test<'all>(&'all self, history: &History<'all>, keeps: impl Fn(&Backup) -> bool) -> Vec<Opinion<'all>> {
-        let opinion = |backup: &Backup| match keeps(backup) {
+    fn test<'all>(&'all self, keeps: impl Fn(&Backup) -> bool + 'all) -> Judge<'all> {
+        Box::new(move |backup, _| match keeps(backup) {
             true => (true, Reason::Rule { rule: self, number: None }),
             false => (false, Reason::Outside(self)),
-        };
-        history.backups.iter().map(|(backup, _)| opinion(backup)).collect()
+        })
     }
 
     /// Counts off the newest of each period (or every one), until the number is used up. Only a good backup uses it up or
     /// takes a period, so nothing else is ever the reason to remove one.
     fn count<'all>(
         &'all self,
-        history: &History<'all>,
         most: usize,
-        is_young: impl Fn(&Backup) -> bool,
+        is_young: impl Fn(&Backup) -> bool + 'all,
         period: Option<Period>,
-    ) -> Vec<Opinion<'all>> {
+    ) -> Judge<'all> {
         let (mut used, mut taken) = (0, None);
-        let opinion = |(backup, good): &(&'all Backup, bool)| {
+        Box::new(move |backup: &'all Backup, good| {
             if !is_young(backup) {
                 return (false, Reason::Outside(self));
             }
@@ -108,8 +110,7 @@ impl Rule {
             used += 1;
             taken = this.map(|period| (period, backup.id.as_str()));
             (true, Reason::Rule { rule: self, number: Some(used) })
-        };
-        history.backups.iter().map(opinion).collect()
+        })
     }
 }
 

@@ -142,9 +142,9 @@ mod tests {
 
     #[test]
     fn a_chain_that_no_restore_takes_is_not_good() {
-        use crate::position::Position;
+        use crate::position::Reach;
         let by = |by: &str, since_xid, until_xid| {
-            Some(std::sync::Arc::new(Position { by: by.to_owned(), since_xid, until_xid, ..Position::default() }))
+            Some(std::sync::Arc::new(Reach { by: by.into(), since_xid, until_xid, timeline: None }))
         };
         let first = "w_20261121_010000";
         let mut all = chain();

@@ -148,7 +148,7 @@ fn kinds_may_be_judged_alone() {
 fn what_another_set_stands_on_stays_and_only_the_chosen_set_is_judged() {
     let of = |set: &str, hour: u32, base: Option<u32>| {
         let mut one = Backup::new(&crate::chain::tests::backup(hour, base), &[]);
-        (one.set, one.id) = (set.to_owned(), one.id.replace("w_", &format!("{set}_")));
+        (one.set, one.id) = (set.into(), one.id.replace("w_", &format!("{set}_")));
         one.base = one.base.map(|base| base.replace("w_", "weekly_"));
         one
     };

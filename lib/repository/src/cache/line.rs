@@ -1,6 +1,7 @@
 //! One line of a cache: its checksum, and a source or a manifest as a JSON array.
 
 use super::Stamp;
+use crate::packed::Digests;
 use crate::row::{Row, RowObject, Shared};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -8,7 +9,7 @@ use std::collections::HashMap;
 use std::io::{Result, Write};
 use std::sync::Arc;
 use vb_core::label::{Kind, Proof, Source};
-use vb_core::position::Position;
+use vb_core::position::Reach;
 use vb_core::time::Instant;
 
 /// A cached manifest.
@@ -38,7 +39,7 @@ struct Fields<'text>(
     Proof,
     #[serde(borrow)] Vec<ObjectFields<'text>>,
     Vec<String>,
-    Option<Position>,
+    Option<Reach<Cow<'text, str>>>,
     Option<u64>,
 );
 
@@ -80,9 +81,7 @@ impl Manifests {
         let objects = fields.14.iter().map(|object| RowObject {
             ending: shared.text(&object.0),
             size_bytes: object.1,
-            sha256: object.2.as_ref().into(),
-            md5: object.3.as_ref().into(),
-            crc32: object.4.as_deref().map(Box::from),
+            digests: Digests::new(&object.2, &object.3, object.4.as_deref()),
         });
         let objects = objects.collect();
         let row = Row {
@@ -94,7 +93,7 @@ impl Manifests {
             since: optional(fields.7)?,
             until: optional(fields.8)?,
             continues: fields.9,
-            position: fields.16.as_ref().map(|position| shared.position(position)),
+            position: fields.16.as_ref().map(|reach| shared.position(reach.borrowed())),
             deletes: fields.17,
             records: fields.10,
             schema_sha256: fields.11.as_deref().map(|text| shared.text(text)),
@@ -138,14 +137,8 @@ impl<W: Write> Writer<W> {
             }
         };
         let objects = row.objects.iter().map(|object| {
-            let crc32 = object.crc32.as_deref().map(Cow::Borrowed);
-            ObjectFields(
-                (&*object.ending).into(),
-                object.size_bytes,
-                (&*object.sha256).into(),
-                (&*object.md5).into(),
-                crc32,
-            )
+            let (ending, size_bytes, digests) = ((&*object.ending).into(), object.size_bytes, &object.digests);
+            ObjectFields(ending, size_bytes, digests.sha256(), digests.md5(), digests.crc32())
         });
         let fields = Fields(
             stamp.size_bytes,
@@ -164,7 +157,7 @@ impl<W: Write> Writer<W> {
             row.proof,
             objects.collect(),
             row.tags.to_vec(),
-            row.position.as_deref().cloned(),
+            row.position.as_deref().map(|reach| reach.with(Cow::Borrowed(&*reach.by))),
             row.deletes,
         );
         self.push(&fields)

@@ -1,17 +1,20 @@
-//! The files of a local store in the order of their keys, holding the names of one folder at a time. Several threads look at
-//! the files of a large folder, while the caller already works on those before: a look is a system call, on a share a trip.
+//! The files of a local store in the order of their keys, holding the names of two folders at a time. Threads go ahead, since a look
+//! at a file is a system call, on a share a trip: one reads the names of the next folder, several look at the files of a large
+//! one, while the caller already works on those before.
 
-use super::folder::{NOT_FOLLOWED, Root, length, modified_at, open_below};
-use rustix::fs::{AtFlags, Dir, FileType};
+mod names;
+
+use super::folder::{NOT_FOLLOWED, Root};
+use names::{Folder, Look, Wanted};
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
 use vb_core::key::Key;
 use vb_core::time::Instant;
 use vb_core::{Error, Result};
 
-/// So many names are looked at by one thread at a time; a folder of fewer is not worth a thread.
+/// So many names are looked at by one thread at a time; a folder of fewer is not worth several.
 const BATCH: usize = 256;
 
 /// So many threads look at once.
@@ -36,126 +39,108 @@ pub(super) struct Walk<'walk> {
     pub(super) each: &'walk mut dyn FnMut(Found) -> Result<()>,
 }
 
-impl Walk<'_> {
+impl<'walk> Walk<'walk> {
     pub(super) fn run(mut self, root: &Root) -> Result<()> {
-        match root.open(false) {
-            Ok(Some(folder)) => self.folder(&folder, ""),
-            Ok(None) => Ok(()),
-            Err(cause) => Err(Error::io(format!("listing {}", root.path().display()), cause.into())),
-        }
+        let failed = |cause: Errno| Error::io(format!("listing {}", root.path().display()), cause.into());
+        let Some(handle) = root.open(false).map_err(failed)? else { return Ok(()) };
+        let folder = self.wanted().read(handle, String::new())?;
+        self.folder(&folder)
     }
 
-    /// `path` is the folder's below the root: empty, or ending in a slash.
-    fn folder(&mut self, folder: &OwnedFd, path: &str) -> Result<()> {
-        let failed = |cause: Errno| Error::io(format!("listing /{path}"), cause.into());
-        let (names, links) = self.names(folder, path).map_err(failed)?;
-        links.iter().try_for_each(|link| self.leave_out(folder, path, link))?;
-        let look = |name: &String| look_at(folder, path, name);
-        let mut take = |name: &str, look: Look| match (look.map_err(failed)?, name.strip_suffix('/')) {
-            (Some(found), _) => (self.each)(found),
-            (None, None) => Ok(()),
-            (None, Some(name)) => match open_below(folder, name) {
-                Ok(below) => self.folder(&below, &format!("{path}{name}/")),
-                // Removed or replaced since its name was read.
-                Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => Ok(()),
-                Err(cause) => Err(failed(cause)),
-            },
-        };
-        if names.len() < BATCH {
-            return names.iter().try_for_each(|name| take(name, look(name)));
-        }
+    fn wanted(&self) -> Wanted<'walk> {
+        Wanted { prefix: self.prefix, wants: self.wants }
+    }
+
+    fn folder(&mut self, folder: &Folder) -> Result<()> {
+        folder.links.iter().try_for_each(|link| self.leave_out(folder, link))?;
+        if folder.names.len() < BATCH { self.small(folder) } else { self.large(folder) }
+    }
+
+    /// One like that of all sets: the folders below it are read ahead.
+    fn small(&mut self, folder: &Folder) -> Result<()> {
+        let wanted = self.wanted();
+        thread::scope(|scope| {
+            let mut below = folder.names.iter().filter(|name| name.ends_with('/'));
+            let mut read_next = || below.next().map(|name| read_ahead(scope, wanted, folder, name)).transpose();
+            let mut next = read_next()?;
+            for name in &folder.names {
+                if !name.ends_with('/') {
+                    self.take(folder.look_at(name)?)?;
+                } else if let Some(this) = next.take() {
+                    next = read_next()?;
+                    let below = this.join().unwrap_or_else(|_| Err(ended_early()))?;
+                    below.map_or(Ok(()), |below| self.folder(&below))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// One like that of a set: several threads look at its files.
+    fn large(&mut self, folder: &Folder) -> Result<()> {
         thread::scope(|scope| {
             let (senders, receivers): (Vec<_>, Vec<_>) = (0..LOOKERS).map(|_| sync_channel(1)).unzip();
             for (number, sender) in senders.into_iter().enumerate() {
-                let batches = names.chunks(BATCH).skip(number).step_by(LOOKERS);
+                let batches = folder.names.chunks(BATCH).skip(number).step_by(LOOKERS);
                 let looker = thread::Builder::new().name("list".to_owned());
-                let started = looker.spawn_scoped(scope, move || send_looks(batches, look, &sender));
-                started.map_err(|cause| Error::io(format!("listing /{path}: starting a thread"), cause))?;
+                looker.spawn_scoped(scope, move || send_looks(folder, batches, &sender)).map_err(no_thread)?;
             }
-            names.chunks(BATCH).zip(receivers.iter().cycle()).try_for_each(|(batch, receiver)| {
-                batch.iter().zip(received(receiver)?).try_for_each(|(name, look)| take(name, look))
+            folder.names.chunks(BATCH).zip(receivers.iter().cycle()).try_for_each(|(batch, receiver)| {
+                let looks = receiver.recv().map_err(|_| ended_early())?;
+                batch.iter().zip(looks).try_for_each(|(name, look)| {
+                    if !name.ends_with('/') {
+                        return self.take(look?);
+                    }
+                    let below = self.wanted().below(folder, name)?;
+                    below.map_or(Ok(()), |below| self.folder(&below))
+                })
             })
         })
     }
 
+    fn take(&mut self, found: Option<Found>) -> Result<()> {
+        found.map_or(Ok(()), |found| (self.each)(found))
+    }
+
     /// A link to a folder may be where somebody has moved a set to: what is asked for behind it is no empty set.
-    fn leave_out(&self, folder: &OwnedFd, path: &str, link: &str) -> Result<()> {
-        let found = rustix::fs::statat(folder, link, AtFlags::empty());
+    fn leave_out(&self, folder: &Folder, link: &str) -> Result<()> {
+        let found = rustix::fs::statat(&folder.handle, link, AtFlags::empty());
         if !found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Directory) {
             return Ok(());
         }
-        let full = format!("{path}{link}");
+        let full = format!("{}{link}", folder.path);
         if self.prefix.starts_with(&format!("{full}/")) {
             return Err(Error::usage(format!("listing /{full}: it is a symbolic link")).with_hint(NOT_FOLLOWED));
         }
         (self.warn)(&format!("/{full} of the store is a symbolic link to a folder, so nothing in it is listed"));
         Ok(())
     }
-
-    /// The names that can lead to a match, folders with a slash at their end: so sorted, their keys come in order. And the links,
-    /// as which folders would.
-    fn names(&self, folder: &OwnedFd, path: &str) -> std::result::Result<(Vec<String>, Vec<String>), Errno> {
-        let (mut names, mut links) = (Vec::new(), Vec::new());
-        for entry in Dir::read_from(folder)? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().to_str() else { continue };
-            let mut is_link = false;
-            let name = match kind(folder, name, entry.file_type()) {
-                FileType::RegularFile if (self.wants)(name) => name.to_owned(),
-                FileType::Directory if !matches!(name, "." | "..") => format!("{name}/"),
-                FileType::Symlink => {
-                    is_link = true;
-                    format!("{name}/")
-                }
-                _ => continue,
-            };
-            let full = format!("{path}{name}");
-            if full.starts_with(self.prefix) || (name.ends_with('/') && self.prefix.starts_with(&full)) {
-                match name.strip_suffix('/') {
-                    Some(link) if is_link => links.push(link.to_owned()),
-                    _ => names.push(name),
-                }
-            }
-        }
-        names.sort_unstable();
-        Ok((names, links))
-    }
 }
 
-/// Some file systems do not tell it with the name.
-fn kind(folder: &OwnedFd, name: &str, told: FileType) -> FileType {
-    if told != FileType::Unknown {
-        return told;
-    }
-    let found = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
-    found.map_or(FileType::Unknown, |found| FileType::from_raw_mode(found.st_mode))
+fn read_ahead<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    wanted: Wanted<'scope>,
+    folder: &'scope Folder,
+    name: &'scope str,
+) -> Result<ScopedJoinHandle<'scope, Result<Option<Folder>>>> {
+    let reader = thread::Builder::new().name("list".to_owned());
+    reader.spawn_scoped(scope, move || wanted.below(folder, name)).map_err(no_thread)
 }
-
-/// What a look at a name gave: nothing where it is a folder, is gone, or is no key.
-type Look = std::result::Result<Option<Found>, Errno>;
 
 /// Ends early if nobody waits any more.
 fn send_looks<'names>(
+    folder: &Folder,
     mut batches: impl Iterator<Item = &'names [String]>,
-    look: impl Fn(&String) -> Look,
     to: &SyncSender<Vec<Look>>,
 ) {
-    let _gone = batches.try_for_each(|batch| to.send(batch.iter().map(&look).collect()));
+    let look = |name: &String| if name.ends_with('/') { Ok(None) } else { folder.look_at(name) };
+    let _gone = batches.try_for_each(|batch| to.send(batch.iter().map(look).collect()));
 }
 
-fn received(from: &Receiver<Vec<Look>>) -> Result<Vec<Look>> {
-    from.recv().map_err(|_| Error::failure("listing a folder: a thread ended early"))
+fn no_thread(cause: std::io::Error) -> Error {
+    Error::io("listing a folder: starting a thread", cause)
 }
 
-fn look_at(folder: &OwnedFd, path: &str, name: &str) -> Look {
-    if name.ends_with('/') {
-        return Ok(None);
-    }
-    let Ok(key) = Key::parse(&format!("{path}{name}")) else { return Ok(None) };
-    let found = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) => found,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(cause) => return Err(cause),
-    };
-    Ok(Some(Found { key, size_bytes: length(&found), modified_at: modified_at(&found) }))
+fn ended_early() -> Error {
+    Error::failure("listing a folder: a thread ended early")
 }
