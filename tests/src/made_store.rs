@@ -67,6 +67,33 @@ impl Made<'_> {
     }
 }
 
+const SETS: [&str; 4] = ["customers", "orders", "verification", "weather.stations"];
+
+/// Writes so many: four sets, a backup of each every ten minutes, every twentieth a full one.
+///
+/// # Errors
+/// When the files cannot be written.
+pub fn write_many(store: &Path, count: u32) -> Result<()> {
+    let mut bases: [Option<String>; 4] = [const { None }; 4];
+    for number in 0..count {
+        let (turn, set) = (number / 4, (number % 4) as usize);
+        let base = bases[set].take().filter(|_| turn % 20 > 0);
+        let (created_at, size_bytes) = (time(turn * 10), u64::from(number) * 1000);
+        let made = Made { set: SETS[set], created_at: &created_at, base: base.as_deref(), size_bytes };
+        made.write(store)?;
+        bases[set] = Some(made.id());
+    }
+    Ok(())
+}
+
+/// So many minutes into 2020, whose months all have 28 days here: what matters is that no two are the same.
+fn time(minutes: u32) -> String {
+    let (days, minute) = (minutes / 1440, minutes % 1440);
+    let (months, day) = (days / 28, days % 28 + 1);
+    let (year, month) = (2020 + months / 12, months % 12 + 1);
+    format!("{year}-{month:02}-{day:02}T{:02}:{:02}:00Z", minute / 60, minute % 60)
+}
+
 fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
 }

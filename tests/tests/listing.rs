@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use vb_tests::command::Run;
-use vb_tests::made_store::Made;
+use vb_tests::made_store::{Made, write_many};
 use vb_tests::place::Place;
 use vb_tests::servers::S3Server;
 
@@ -187,4 +187,20 @@ fn a_thousand_backups_with_and_without_the_cache_are_the_same() {
     let cold = fields(run(&place, "vb-ls").unwrap()).unwrap();
     let warm = fields(run(&place, "vb-ls").unwrap()).unwrap();
     assert_eq!((cold.len(), cold == warm), (1000, true));
+}
+
+/// A hundred thousand take less than 100 MB (`tests/examples/large_store.rs` makes them): a fifth of them a fifth of that, beside
+/// what a command takes for itself.
+#[test]
+fn many_backups_take_little_memory() {
+    const OWN_KIB: u64 = 10_000;
+    const PEAK: &str = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); \
+                        print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    let place = Place::new().unwrap();
+    write_many(&place.path("backups"), 20_000).unwrap();
+    for line in ["vb-ls", "vb-ls", "vb-prune --preset gfs --dry-run"] {
+        let measured = run(&place, &format!("python3 -c '{PEAK}' {line}")).unwrap().succeeded().unwrap();
+        let kib: u64 = measured.stdout_text().trim().parse().unwrap();
+        assert!(kib < 20_000 + OWN_KIB, "{line} took {kib} KiB");
+    }
 }
