@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{BASE, BASE_DATA, Upstream, base, ended, files, incremental, label, spawn};
+use common::{BASE, BASE_DATA, Upstream, base, ended, files, guard_of, incremental, label, spawn};
 use serde_json::Value;
 use std::path::Path;
 use vb_core::label::Label;
@@ -70,6 +70,24 @@ fn the_label_becomes_the_manifest_and_the_mark() {
     let mark = Mark::parse(&std::fs::read_to_string(place.path("state/mark")).unwrap(), "mark").unwrap();
     assert_eq!((Some(mark.until), mark.id.as_deref()), (incremental(7).until, Some(manifest.id.as_str())));
     assert_eq!(files(&place.run_dir()), [""; 0], "records are taken");
+}
+
+#[test]
+fn a_base_that_goes_during_the_upload_is_missed() {
+    let place = with_base();
+    let folder = place.path("backups");
+    let (mut upstream, stdin) = Upstream::new(&place);
+    let child = spawn(&place, &["--mark", "mark"], stdin);
+    upstream.promise(&incremental(7));
+    upstream.write(&noise(3_000_000));
+    guard_of(&child); // it comes with the upload
+    std::fs::remove_file(folder.join(BASE)).unwrap();
+    upstream.seal(incremental(7));
+    let (code, said) = ended(child);
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("weather_20261120_031500, on which it stands, is not in"), "{said}");
+    assert_eq!(files(&folder), [BASE_DATA]);
+    assert!(!place.path("mark").exists());
 }
 
 #[test]
