@@ -159,6 +159,22 @@ fn a_newest_of_which_objects_are_missing_is_passed_over_aloud() {
 }
 
 #[test]
+fn a_newest_that_was_found_damaged_is_passed_over_aloud() {
+    let place = place();
+    let fact = |words: &str| format!("echo '{{}}' >backups/w/w_20261121_020000_{words}.json");
+    place.shell(&fact("damaged_2_20261121_030000")).run().unwrap().succeeded().unwrap();
+    let run = place.shell("vb-get --latest --dry-run").run().unwrap().succeeded().unwrap();
+    assert_eq!(run.event("vb-get", "done").unwrap()["id"], "w_20261121_010000");
+    let words = "w_20261121_020000 was found damaged; w_20261121_010000 is taken";
+    assert!(run.stderr_text().contains(words), "{run}");
+    // By its ID it is given all the same, and found sound since it is the newest again.
+    place.shell("vb-get w_20261121_020000 -o copy").run().unwrap().succeeded().unwrap();
+    place.shell(&fact("verified_2_20261121_040000")).run().unwrap().succeeded().unwrap();
+    let run = place.shell("vb-get --latest --dry-run").run().unwrap().succeeded().unwrap();
+    assert_eq!(run.event("vb-get", "done").unwrap()["id"], "w_20261121_020000");
+}
+
+#[test]
 fn a_day_and_a_minute_are_all_of_them() {
     let place = place();
     for (at, hour) in [("2026-11-21", 2), ("2026-11-21T01:00", 1), ("2026-11-21T01:59", 1), ("2026-11-21 02:00", 2)] {

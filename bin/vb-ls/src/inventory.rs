@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use vb_core::environment::Environment;
-use vb_core::fact::Level;
+use vb_core::fact::{Health, Level};
 use vb_core::location::Location;
 use vb_core::{Error, Result};
 use vb_pipe::Session;
@@ -25,6 +25,8 @@ pub(crate) struct Backup {
     pub(crate) level: Level,
     /// Which of its objects is not as it should be, in words, if no store has all of them.
     pub(crate) incomplete: Option<Box<str>>,
+    /// Whether it was found damaged in every store that has all of it.
+    pub(crate) damaged: bool,
 }
 
 /// The stores and what they have.
@@ -125,7 +127,17 @@ impl Backup {
     fn new(entry: Entry, bit: u64) -> Self {
         let incomplete = entry.incomplete.clone();
         let holders = if incomplete.is_some() { 0 } else { bit };
-        Self { level: entry.health().level, entry, holders, differing: 0, incomplete }
+        let Health { level, damaged, .. } = entry.health();
+        Self { level, entry, holders, differing: 0, incomplete, damaged }
+    }
+
+    /// Why no restore should be made of it, if so: in words that begin with its id.
+    pub(crate) fn flaw(&self) -> Option<String> {
+        let id = &self.entry.row.id;
+        match &self.incomplete {
+            Some(what) => Some(format!("{id} is incomplete: {what}")),
+            None => self.damaged.then(|| format!("{id} was found damaged")),
+        }
     }
 
     fn also(&mut self, other: &Entry, bit: u64) {
@@ -134,6 +146,7 @@ impl Backup {
             if other.incomplete.is_none() {
                 self.holders |= bit;
                 self.incomplete = None;
+                self.damaged &= other.health().damaged;
             }
             self.level = self.level.max(other.health().level);
         } else {

@@ -85,7 +85,7 @@ pub(crate) fn line<'all>(
         size_bytes: row.size_bytes(),
         level: backup.level.number(),
         verified_at: entry.checked_at(vb_core::fact::Level::Stored).map(time::seconds),
-        damaged: health.damaged,
+        damaged: backup.damaged,
         incomplete: backup.incomplete.as_deref(),
         pinned: health.pinned,
         tags: &row.tags,

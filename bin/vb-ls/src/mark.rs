@@ -115,12 +115,7 @@ fn read(path: &Path) -> Result<Found> {
 /// Whether a restore finds all that it needs.
 fn whole_chain(inventory: &Inventory, id: &str) -> Result<()> {
     for link in chain_of(inventory, id)? {
-        if let Some(what) = &link.incomplete {
-            return Err(Error::integrity(format!("{} is incomplete: {what}", link.entry.row.id)));
-        }
-        if link.entry.health().damaged {
-            return Err(Error::integrity(format!("{} was found damaged", link.entry.row.id)));
-        }
+        link.flaw().map_or(Ok(()), |flaw| Err(Error::integrity(flaw)))?;
     }
     Ok(())
 }
@@ -134,7 +129,7 @@ fn newest(
 ) -> Result<Option<Mark>> {
     let can_be_continued = |backup: &&Backup| {
         let row = &backup.entry.row;
-        row.continues && row.until.is_some() && arguments.marking.means(row, mark) && !backup.entry.health().damaged
+        row.continues && row.until.is_some() && arguments.marking.means(row, mark) && !backup.damaged
     };
     let (ahead, usual): (Vec<&Backup>, Vec<&Backup>) =
         inventory.backups.iter().rev().filter(can_be_continued).partition(|backup| is_ahead(backup, session.now()));

@@ -1,4 +1,4 @@
-//! Which backup of a set is its newest: one that is all there, and is not dated by a clock that was ahead unless there is no
+//! Which backup of a set is its newest: one that is all there, was not found damaged, and is not dated by a clock that was ahead unless there is no
 //! other.
 
 use crate::inventory::Backup;
@@ -24,11 +24,12 @@ pub(crate) fn of_each_set<'all>(backups: &[&'all Backup], now: Instant) -> Newes
     }
     let mut newest = Newest::default();
     for (set, backups) in sets {
-        let whole = || backups.iter().rev().filter(|backup| backup.incomplete.is_none());
+        let whole = || backups.iter().rev().filter(|backup| backup.flaw().is_none());
         let chosen = whole().find(|backup| !is_ahead(backup, now)).or_else(|| whole().next());
         let newer =
             backups.iter().rev().take_while(|backup| chosen.is_none_or(|chosen| !std::ptr::eq(**backup, *chosen)));
-        let words: Vec<String> = newer.map(|backup| flaw(backup)).collect();
+        let ahead = |backup: &Backup| format!("{} is dated more than a day after now", backup.entry.row.id);
+        let words: Vec<String> = newer.map(|backup| backup.flaw().unwrap_or_else(|| ahead(backup))).collect();
         match chosen {
             Some(chosen) => {
                 let taken = |words: String| format!("{words}; {} is taken", chosen.entry.row.id);
@@ -48,13 +49,4 @@ pub(crate) fn of_each_set<'all>(backups: &[&'all Backup], now: Instant) -> Newes
 /// Whether a wrong clock has dated it.
 pub(crate) fn is_ahead(backup: &Backup, now: Instant) -> bool {
     time::is_ahead(backup.entry.row.created_at, now)
-}
-
-/// Why it is not taken.
-fn flaw(backup: &Backup) -> String {
-    let id = &backup.entry.row.id;
-    match &backup.incomplete {
-        Some(what) => format!("{id} is incomplete: {what}"),
-        None => format!("{id} is dated more than a day after now"),
-    }
 }

@@ -35,7 +35,7 @@ pub(crate) fn of(inventory: &Inventory, backups: &[&Backup], now: Instant) -> St
 fn state(backup: &Backup) -> String {
     if backup.incomplete.is_some() {
         "INCOMPLETE".to_owned()
-    } else if backup.entry.health().damaged {
+    } else if backup.damaged {
         "DAMAGED".to_owned()
     } else {
         backup.level.to_string()

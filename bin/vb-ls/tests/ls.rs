@@ -148,6 +148,20 @@ fn what_is_not_all_there_is_no_newest_and_counts_for_nothing() {
 }
 
 #[test]
+fn what_was_found_damaged_is_no_newest() {
+    let place = place();
+    let damage = "echo '{}' >backups/w/w_20261105_000000_damaged_2_20261106_000000.json";
+    place.shell(damage).run().unwrap().succeeded().unwrap();
+    let latest = place.shell("vb-ls --set w --latest").run().unwrap().succeeded().unwrap();
+    assert_eq!(ids(&latest), ["w_03"]);
+    assert!(latest.stderr_text().contains("w_20261105_000000 was found damaged; w_20261103_000000"), "{latest}");
+    // Another store has a sound copy.
+    place.shell("cp -r backups copy && rm copy/w/*_damaged_*").run().unwrap().succeeded().unwrap();
+    let both = "vb-ls --set w --latest --store file://./backups --store file://./copy";
+    assert_eq!(ids(&place.shell(both).run().unwrap().succeeded().unwrap()), ["w_05"]);
+}
+
+#[test]
 fn a_backup_from_the_future_is_the_newest_only_where_there_is_no_other() {
     let place = place();
     let far = "2999-01-01T00:00:00Z".parse().unwrap();

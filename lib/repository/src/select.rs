@@ -1,13 +1,14 @@
 //! Which backup is meant: by its id, or the newest of a set, of a kind, of a time.
 
 use crate::listing::{self, Stored};
-use crate::whole;
+use crate::{shown, whole};
+use vb_core::fact::{Fact, Health};
 use vb_core::key::Key;
 use vb_core::label::Kind;
 use vb_core::manifest::Manifest;
 use vb_core::time::{self, Instant};
 use vb_core::{Error, ErrorKind, Result, naming};
-use vb_store::Store;
+use vb_store::{ObjectInfo, Store};
 
 /// What a backup must be to be meant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -77,8 +78,8 @@ pub fn chain(store: &dyn Store, newest: &Manifest) -> Result<Vec<Stored>> {
     Ok(links)
 }
 
-/// The newest backup of a set that is wanted. Reads the newest first and no more than needed. One of which objects are missing
-/// is passed over, and so is one that is dated more than a day after `now`, unless there is no other; `warn` hears of both.
+/// The newest backup of a set that is wanted. Reads the newest first and no more than needed. One of which objects are missing, or
+/// that was found damaged, is passed over, and so is one that is dated more than a day after `now`, unless there is no other; `warn` hears of both.
 ///
 /// # Errors
 /// `NotFound` if there is none, `Integrity` if none is whole. A manifest that cannot be read is an error: an older backup in its
@@ -98,11 +99,14 @@ pub fn newest(
     for key in usual.iter().chain(&ahead) {
         match listing::read(store, key) {
             Ok(manifest) if wanted.matches(&manifest) => match whole::flaw_of(store, &manifest, &objects)? {
+                Some(flaw) => broken.push(format!("{} is incomplete: {flaw}", manifest.id)),
+                None if is_damaged(&manifest, &objects, now) => {
+                    broken.push(format!("{} was found damaged", manifest.id));
+                }
                 None => {
                     tell_passed_over(&manifest, &broken, &ahead, now, warn);
                     return Ok(manifest);
                 }
-                Some(flaw) => broken.push(format!("{} is incomplete: {flaw}", manifest.id)),
             },
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(error.with_hint("Name an older backup by its id if that one will do; vb-ls shows them."));
@@ -119,6 +123,15 @@ pub fn newest(
                 .with_hint("Bring the objects back from another store, and make a full backup now."))
         }
     }
+}
+
+/// Whether it was found damaged, as the facts beside it say.
+fn is_damaged(manifest: &Manifest, objects: &[ObjectInfo], now: Instant) -> bool {
+    let own = format!("{}/{}_", manifest.set, manifest.id);
+    let first = objects.partition_point(|object| object.key.as_str() < own.as_str());
+    let beside = objects[first..].iter().take_while(|object| object.key.as_str().starts_with(&own));
+    let facts = beside.filter_map(|object| shown::believed(object, Fact::parse(&object.key)?.1, now));
+    Health::of(&facts.collect::<Vec<_>>()).damaged
 }
 
 fn is_dated_ahead(manifest: &Key, now: Instant) -> bool {

@@ -51,6 +51,11 @@ impl Data {
     }
 }
 
+/// What to believe of a fact that this object tells. Facts are named to the second.
+pub(crate) fn believed(object: &ObjectInfo, fact: Fact, now: Instant) -> Option<Fact> {
+    fact.believed(object.modified_at.trunc_subsecs(0), now)
+}
+
 /// What is found of facts on the way.
 #[derive(Default)]
 pub(crate) struct Facts {
@@ -77,9 +82,7 @@ impl Facts {
             self.ahead += 1;
             self.first.get_or_insert_with(|| object.key.clone());
         }
-        // Facts are named to the second.
-        let stored_at = object.modified_at.trunc_subsecs(0);
-        let Some(fact) = fact.believed(stored_at, self.now) else { return };
+        let Some(fact) = believed(object, fact, self.now) else { return };
         match last {
             Some(facts) => facts.push(fact),
             None => self.early.entry(id.to_owned()).or_default().push(fact),
