@@ -6,6 +6,7 @@ use crate::label::{Kind, Label, Source};
 use crate::position::Position;
 use crate::time::{self, Instant};
 use crate::{Error, Result};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -28,9 +29,9 @@ pub struct Object {
     pub crc32: Option<String>,
 }
 
-/// A committed backup. The fields and their order are design section 5's.
+/// A committed backup. The fields and their order are design section 5's. A listing reads [`Brief`] ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct Manifest<Stages = Vec<Value>> {
     /// The version of this form.
     pub format: u32,
     /// `<set>_YYYYMMDD_HHMMSS`, unique within the store.
@@ -75,12 +76,45 @@ pub struct Manifest {
     pub proof: Proof,
     /// The `done` line of every stage.
     #[serde(default)]
-    pub stages: Vec<Value>,
+    pub stages: Stages,
     /// Always true; its absence tells a manifest of other programs.
     pub complete: bool,
 }
 
+/// A manifest without its stages, which are most of its text.
+pub type Brief = Manifest<IgnoredAny>;
+
+impl<Stages: DeserializeOwned + Default> Manifest<Stages> {
+    /// Reads a manifest, with its stages or without. `place` names it in errors.
+    ///
+    /// # Errors
+    /// An integrity error if it is not one, or of a form that this program does not know.
+    pub fn parse_as(bytes: &[u8], place: &str) -> Result<Self> {
+        let broken = |why: String| {
+            Error::integrity(format!("reading the manifest {place}: {why}"))
+                .with_hint("This manifest is damaged, so its backup cannot be used; vb-ls shows the others.")
+        };
+        let manifest: Self = serde_json::from_slice(bytes).map_err(|cause| broken(cause.to_string()))?;
+        if manifest.format != FORMAT {
+            return Err(broken(format!("it has format {}, this program reads format {FORMAT}", manifest.format))
+                .with_hint("Use the version of vb that wrote it, or a newer one."));
+        }
+        if !manifest.complete || manifest.objects.is_empty() {
+            return Err(broken("it names no complete backup".to_owned()));
+        }
+        Ok(manifest)
+    }
+}
+
 impl Manifest {
+    /// Reads a whole manifest.
+    ///
+    /// # Errors
+    /// As for [`Manifest::parse_as`].
+    pub fn parse(bytes: &[u8], place: &str) -> Result<Self> {
+        Self::parse_as(bytes, place)
+    }
+
     /// The manifest of a stream that was stored as these objects.
     #[must_use]
     pub fn new(id: &str, created_at: Instant, label: Label, objects: Vec<Object>, proof: Proof) -> Self {
@@ -105,26 +139,6 @@ impl Manifest {
             stages: label.stages,
             complete: true,
         }
-    }
-
-    /// Reads a manifest. `place` names it in errors.
-    ///
-    /// # Errors
-    /// An integrity error if it is not one, or of a form that this program does not know.
-    pub fn parse(bytes: &[u8], place: &str) -> Result<Self> {
-        let broken = |why: String| {
-            Error::integrity(format!("reading the manifest {place}: {why}"))
-                .with_hint("This manifest is damaged, so its backup cannot be used; vb-ls shows the others.")
-        };
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|cause| broken(cause.to_string()))?;
-        if manifest.format != FORMAT {
-            return Err(broken(format!("it has format {}, this program reads format {FORMAT}", manifest.format))
-                .with_hint("Use the version of vb that wrote it, or a newer one."));
-        }
-        if !manifest.complete || manifest.objects.is_empty() {
-            return Err(broken("it names no complete backup".to_owned()));
-        }
-        Ok(manifest)
     }
 
     /// The bytes to store: JSON on one line, and a line feed.

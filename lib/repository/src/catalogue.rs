@@ -227,10 +227,12 @@ fn finish(store: &dyn Store, set: Option<&str>, cache: &Cache, listing: Listing)
     let Listing { mut listed, mut shared, outdated } = listing;
     let unread = listed.iter_mut().enumerate().filter_map(|(place, one)| Some((place, one.take_unread()?)));
     let (places, ids): (Vec<usize>, Vec<Box<str>>) = unread.unzip();
-    let unreadable =
-        listing::read_each(store, &ids.iter().map(|id| &**id).collect::<Vec<_>>(), &mut |number, manifest| {
-            listed[places[number]].learn(shared.row(&manifest))
-        })?;
+    let unreadable = listing::read_each(
+        store,
+        &ids.iter().map(|id| &**id).collect::<Vec<_>>(),
+        listing::read_brief,
+        &mut |number, manifest| listed[places[number]].learn(shared.row(&manifest)),
+    )?;
     if outdated || !ids.is_empty() {
         cache.replace(set, listed.iter().filter_map(|one| Some((one.stamp, one.row()?))));
     }

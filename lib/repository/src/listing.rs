@@ -1,14 +1,18 @@
 //! Which backups a store has: the manifests, read in parallel and in order.
 
+use serde::de::DeserializeOwned;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use vb_core::key::Key;
-use vb_core::manifest::Manifest;
+use vb_core::manifest::{Brief, Manifest};
 use vb_core::{Error, ErrorKind, Result, naming};
 use vb_store::{ObjectInfo, Store};
 
 /// Manifests are small, so reading them is waiting: many at once.
 const THREADS: usize = 32;
+
+/// So many of their answers come at a time.
+const HANDED_OVER: usize = 16;
 
 /// Ten thousand objects with their digests fit into a tenth of this.
 pub(crate) const MOST_MANIFEST_BYTES: u64 = 32 << 20;
@@ -40,7 +44,7 @@ pub fn list(store: &dyn Store, set: Option<&str>) -> Result<Listing> {
 impl Listing {
     /// Adds the backups of these ids.
     fn read(&mut self, store: &dyn Store, ids: &[&str]) -> Result<()> {
-        self.unreadable.extend(read_each(store, ids, &mut |_, manifest| {
+        self.unreadable.extend(read_each(store, ids, read, &mut |_, manifest| {
             self.backups.push(manifest);
             Ok(())
         })?);
@@ -97,7 +101,15 @@ pub fn is_manifest(key: &Key) -> bool {
 /// # Errors
 /// `NotFound` if there is none, `Integrity` if it is another's or none at all, and those of the store.
 pub fn read(store: &dyn Store, key: &Key) -> Result<Manifest> {
-    read_stored(store, key).map(|stored| stored.manifest)
+    Ok(read_stored(store, key)?.manifest)
+}
+
+/// The same without its stages.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_brief(store: &dyn Store, key: &Key) -> Result<Brief> {
+    parse(&store.read_small(key, MOST_MANIFEST_BYTES)?, key)
 }
 
 /// A manifest, and the bytes that the store has of it.
@@ -115,13 +127,17 @@ pub struct Stored {
 /// As for [`read`].
 pub fn read_stored(store: &dyn Store, key: &Key) -> Result<Stored> {
     let bytes = store.read_small(key, MOST_MANIFEST_BYTES)?;
-    let manifest = Manifest::parse(&bytes, key.as_str())?;
+    Ok(Stored { manifest: parse(&bytes, key)?, bytes })
+}
+
+fn parse<Stages: DeserializeOwned + Default>(bytes: &[u8], key: &Key) -> Result<Manifest<Stages>> {
+    let manifest = Manifest::<Stages>::parse_as(bytes, key.as_str())?;
     let own = naming::parse_id(&manifest.id).is_some_and(|(set, _)| set == manifest.set);
     if !own || naming::manifest_key(&manifest.set, &manifest.id)? != *key {
         return Err(Error::integrity(format!("reading the manifest {key}: it is about {}", manifest.id))
             .with_hint("Move it back to where it belongs, or delete it if it is a copy."));
     }
-    Ok(Stored { manifest, bytes })
+    Ok(manifest)
 }
 
 /// What becomes of an answer, and of which of the things that were asked for.
@@ -132,15 +148,23 @@ type Keep<'run, T> = dyn FnMut(usize, T) -> Result<()> + 'run;
 ///
 /// # Errors
 /// If the store cannot be reached.
-pub(crate) fn read_each(store: &dyn Store, ids: &[&str], keep: &mut Keep<'_, Manifest>) -> Result<Vec<Error>> {
+pub(crate) fn read_each<T: Send>(
+    store: &dyn Store,
+    ids: &[&str],
+    read: fn(&dyn Store, &Key) -> Result<T>,
+    keep: &mut Keep<'_, T>,
+) -> Result<Vec<Error>> {
     let mut unreadable = Vec::new();
     let ask = |place: usize| match naming::parse_id(ids[place]) {
         Some((set, _)) => read(store, &naming::manifest_key(set, ids[place])?),
         None => Err(Error::not_found(format!("{} is no backup's id", ids[place]))),
     };
-    in_parallel(ids.len(), &|place| Ok(ask(place)), &mut |place, answer| {
+    let ask = |place: usize| match ask(place) {
+        Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+        answer => Ok(answer),
+    };
+    in_parallel(ids.len(), &ask, &mut |place, answer| {
         match answer.and_then(|manifest| keep(place, manifest)) {
-            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
             Err(error) if error.kind() != ErrorKind::NotFound => unreadable.push(error),
             Ok(()) | Err(_) => {}
         }
@@ -161,13 +185,22 @@ pub(crate) fn in_parallel<T: Send>(
 ) -> Result<()> {
     let next = AtomicUsize::new(0);
     let (sender, answers) = mpsc::sync_channel(THREADS);
-    let work = |sender: mpsc::SyncSender<(usize, Result<T>)>| {
-        loop {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            if place >= count || sender.send((place, ask(place))).is_err() {
-                return;
+    let work = |sender: mpsc::SyncSender<Vec<(usize, Result<T>)>>| {
+        let places = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|place| *place < count);
+        let mut gathered = Vec::with_capacity(HANDED_OVER);
+        for place in std::iter::from_fn(places) {
+            let answer = ask(place);
+            let is_last = answer.is_err();
+            gathered.push((place, answer));
+            // One by one they would cost more to hand over than a manifest on a disk costs to read. An error waits for nothing.
+            if is_last || gathered.len() == HANDED_OVER {
+                let gone = sender.send(std::mem::replace(&mut gathered, Vec::with_capacity(HANDED_OVER))).is_err();
+                if gone || is_last {
+                    return;
+                }
             }
         }
+        let _gone = sender.send(gathered);
     };
     std::thread::scope(|scope| {
         for _ in 0..THREADS.min(count) {
@@ -176,7 +209,7 @@ pub(crate) fn in_parallel<T: Send>(
         }
         drop(sender);
         // Where it ends with an error, the receiver goes, and with it whoever still asks.
-        answers.into_iter().try_for_each(|(place, answer)| keep(place, answer?))
+        answers.into_iter().flatten().try_for_each(|(place, answer)| keep(place, answer?))
     })
 }
 
@@ -199,7 +232,7 @@ mod tests {
             _ => Ok(place),
         };
         assert_eq!(in_parallel(100_000, &ask, &mut |_, _| Ok(())).unwrap_err().kind(), ErrorKind::Unavailable);
-        assert!(asked.into_inner() < 1000, "the others were asked all the same");
+        assert!(asked.into_inner() < 10_000, "the others were asked all the same");
         assert!(in_parallel(100, &|place| Ok(place), &mut |_, _| Err(Error::failure("full"))).is_err());
     }
 }

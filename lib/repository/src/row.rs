@@ -154,7 +154,7 @@ impl Shared {
     }
 
     /// The row of a manifest.
-    pub(crate) fn row(&mut self, manifest: &Manifest) -> Row {
+    pub(crate) fn row<Stages>(&mut self, manifest: &Manifest<Stages>) -> Row {
         let own = format!("{}/{}", manifest.set, manifest.id);
         let objects = manifest.objects.iter().map(|object| {
             let ending = match object.key.as_str().strip_prefix(&own) {
