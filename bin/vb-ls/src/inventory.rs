@@ -144,9 +144,10 @@ impl Backup {
         let (ours, theirs) = (self.entry.row.objects.iter(), other.row.objects.iter());
         if ours.map(|object| object.digests.sha256()).eq(theirs.map(|object| object.digests.sha256())) {
             if other.incomplete.is_none() {
+                let theirs = other.health().damaged;
+                self.damaged = if self.incomplete.is_some() { theirs } else { self.damaged && theirs };
                 self.holders |= bit;
                 self.incomplete = None;
-                self.damaged &= other.health().damaged;
             }
             self.level = self.level.max(other.health().level);
         } else {

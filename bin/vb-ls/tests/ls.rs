@@ -159,6 +159,12 @@ fn what_was_found_damaged_is_no_newest() {
     place.shell("cp -r backups copy && rm copy/w/*_damaged_*").run().unwrap().succeeded().unwrap();
     let both = "vb-ls --set w --latest --store file://./backups --store file://./copy";
     assert_eq!(ids(&place.shell(both).run().unwrap().succeeded().unwrap()), ["w_05"]);
+    // Unless it is not all there: then the damaged one is all that there is, in whichever order.
+    place.shell("rm copy/w/w_20261105_000000.jsonl").run().unwrap().succeeded().unwrap();
+    for stores in ["--store file://./backups --store file://./copy", "--store file://./copy --store file://./backups"] {
+        let run = place.shell(&format!("vb-ls --set w --latest {stores}")).run().unwrap().succeeded().unwrap();
+        assert_eq!(ids(&run), ["w_03"], "{stores}");
+    }
 }
 
 #[test]

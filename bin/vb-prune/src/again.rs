@@ -11,7 +11,8 @@ use vb_repository::listing;
 use vb_repository::removal::Found;
 use vb_store::{ObjectInfo, Store};
 
-/// What a second listing shows. A hundred thousand backups that stay need no memory here.
+/// What a second listing shows. A hundred thousand backups that stay need no memory here. What belongs to a backup that was to go
+/// is no leftover in this run, though its manifest be gone by now: the next one sweeps it.
 pub(crate) struct Again<'all> {
     /// Of the backups that go.
     pub(crate) found: Found<'all>,

@@ -1,10 +1,9 @@
 //! What has happened since the listing that was judged: a backup that somebody has pinned meanwhile stays, and so does one on
 //! which a new one stands.
 //!
-//! Right before each removal the store is asked once more. What comes between that and the deletion is not seen.
-//!
-//! On a disk a listing reads the whole folder, however little of it is wanted, and before each of many removals that would take
-//! far longer than they do: so what it shows counts for a moment, in proportion to what it costs.
+//! Before each removal the store is asked once more; what comes between that and the deletion is not seen. A pin is asked for by
+//! its name. For what is new there is a listing, and on a disk that reads the whole folder, however little of it is wanted: before
+//! each of many removals it would take far longer than they do. So what it shows counts for a moment, in proportion to what it costs.
 
 use chrono::TimeDelta;
 use std::collections::{HashMap, HashSet};

@@ -79,7 +79,7 @@ impl Fleet {
         Ok(free)
     }
 
-    /// Leaves out the stores in which the backup would stand on nothing. To be asked as soon as its label is known.
+    /// Leaves out the stores in which the backup would stand on nothing. To be asked as soon as its label is known, and before the manifest.
     ///
     /// # Errors
     /// A usage error for a base of another set; if too few stores are left.

@@ -190,9 +190,12 @@ impl Put {
             drop(fleet);
             return report::nothing_new(session, &stores, &label, size_bytes);
         }
+        if seen.promised.as_ref().is_none_or(|promised| promised.base != label.base) {
+            fleet.demand_base(&label.set, &label)?;
+        }
         fleet.write(&place, &last)?;
         fleet.complete(&place)?;
-        // It may have gone during an upload of hours, or not been announced before.
+        // It may have gone during an upload of hours.
         fleet.demand_base(&label.set, &label)?;
         self.commit(session, fleet, |objects| Manifest::new(&place.id, place.created_at, label.clone(), objects, proof))
     }

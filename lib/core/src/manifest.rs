@@ -81,8 +81,8 @@ pub struct Manifest<Stages = Vec<Value>> {
     pub complete: bool,
 }
 
-/// A manifest without its stages, which are most of its text.
-pub type Brief = Manifest<IgnoredAny>;
+/// A manifest of whose stages, which are most of its text, no more is kept than that they are a list.
+pub type Brief = Manifest<Vec<IgnoredAny>>;
 
 impl<Stages: DeserializeOwned + Default> Manifest<Stages> {
     /// Reads a manifest, with its stages or without. `place` names it in errors.
@@ -94,7 +94,9 @@ impl<Stages: DeserializeOwned + Default> Manifest<Stages> {
             Error::integrity(format!("reading the manifest {place}: {why}"))
                 .with_hint("This manifest is damaged, so its backup cannot be used; vb-ls shows the others.")
         };
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|cause| broken(cause.to_string()))?;
+        // What is passed over is looked at all the same: one bit too many there, and nobody restores the backup.
+        let text = str::from_utf8(bytes).map_err(|cause| broken(cause.to_string()))?;
+        let manifest: Self = serde_json::from_str(text).map_err(|cause| broken(cause.to_string()))?;
         if manifest.format != FORMAT {
             return Err(broken(format!("it has format {}, this program reads format {FORMAT}", manifest.format))
                 .with_hint("Use the version of vb that wrote it, or a newer one."));
@@ -189,6 +191,29 @@ fn to_the_second<S: serde::Serializer>(at: &Instant, serializer: S) -> std::resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_damaged_is_so_without_its_stages_too() {
+        let mut label = Label::of_stream("table", "public.w", "w", "parquet");
+        label.stages = vec![serde_json::json!({"command": "vb-export", "note": "\u{e9}", "size_bytes": 5})];
+        let mut whole = example();
+        whole.stages = label.stages;
+        let bytes = whole.to_bytes().unwrap();
+        let both = |bytes: &[u8]| (Manifest::parse(bytes, "x").is_ok(), Brief::parse_as(bytes, "x").is_ok());
+        assert_eq!(both(&bytes), (true, true));
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        for other in ["null", "5", "{}", "[1"] {
+            let (before, _) = text.split_once("\"stages\":").unwrap();
+            let other = format!("{before}\"stages\":{other},\"complete\":true}}\n");
+            assert_eq!(both(other.as_bytes()), (false, false), "{other}");
+        }
+        // A flipped high bit is no UTF-8, or another letter to both.
+        for place in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[place] ^= 0x80;
+            assert_eq!(both(&flipped), (false, false), "byte {place}");
+        }
+    }
 
     fn example() -> Manifest {
         let object = Object {

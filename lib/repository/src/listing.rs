@@ -147,7 +147,7 @@ type Keep<'run, T> = dyn FnMut(usize, T) -> Result<()> + 'run;
 /// more, is left out. Returns what cannot be read.
 ///
 /// # Errors
-/// If the store cannot be reached.
+/// If the store cannot be reached; those of `keep`.
 pub(crate) fn read_each<T: Send>(
     store: &dyn Store,
     ids: &[&str],
@@ -164,9 +164,10 @@ pub(crate) fn read_each<T: Send>(
         answer => Ok(answer),
     };
     in_parallel(ids.len(), &ask, &mut |place, answer| {
-        match answer.and_then(|manifest| keep(place, manifest)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => unreadable.push(error),
-            Ok(()) | Err(_) => {}
+        match answer {
+            Ok(manifest) => keep(place, manifest)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => unreadable.push(error),
         }
         Ok(())
     })?;
@@ -192,6 +193,9 @@ pub(crate) fn in_parallel<T: Send>(
             let answer = ask(place);
             let is_last = answer.is_err();
             gathered.push((place, answer));
+            if is_last {
+                next.store(count, Ordering::Relaxed);
+            }
             // One by one they would cost more to hand over than a manifest on a disk costs to read. An error waits for nothing.
             if is_last || gathered.len() == HANDED_OVER {
                 let gone = sender.send(std::mem::replace(&mut gathered, Vec::with_capacity(HANDED_OVER))).is_err();
@@ -209,7 +213,11 @@ pub(crate) fn in_parallel<T: Send>(
         }
         drop(sender);
         // Where it ends with an error, the receiver goes, and with it whoever still asks.
-        answers.into_iter().flatten().try_for_each(|(place, answer)| keep(place, answer?))
+        let result = answers.into_iter().flatten().try_for_each(|(place, answer)| keep(place, answer?));
+        if result.is_err() {
+            next.store(count, Ordering::Relaxed);
+        }
+        result
     })
 }
 

@@ -62,7 +62,7 @@ impl<'all> Found<'all> {
     /// All that goes with a backup, the data before the facts about it.
     ///
     /// # Errors
-    /// If its id makes no key.
+    /// None in practice: its id has come from a key.
     pub fn take(&mut self, backup: &'all Backup) -> Result<Removal<'all>> {
         let manifest = naming::manifest_key(&backup.set, &backup.id)?;
         let found = self.by_id.remove(backup.id.as_str()).unwrap_or_default();

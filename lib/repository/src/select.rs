@@ -79,10 +79,10 @@ pub fn chain(store: &dyn Store, newest: &Manifest) -> Result<Vec<Stored>> {
 }
 
 /// The newest backup of a set that is wanted. Reads the newest first and no more than needed. One of which objects are missing, or
-/// that was found damaged, is passed over, and so is one that is dated more than a day after `now`, unless there is no other; `warn` hears of both.
+/// that was found damaged, is passed over, and so is one that is dated more than a day after `now`, unless there is no other; `warn` hears of them.
 ///
 /// # Errors
-/// `NotFound` if there is none, `Integrity` if none is whole. A manifest that cannot be read is an error: an older backup in its
+/// `NotFound` if there is none, `Integrity` if none is whole and sound. A manifest that cannot be read is an error: an older backup in its
 /// place would be a silent loss.
 pub fn newest(
     store: &dyn Store,
