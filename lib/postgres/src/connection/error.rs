@@ -73,7 +73,7 @@ fn meaning(code: &str) -> (ErrorKind, Option<&'static str>) {
         "42501" => (Denied, Some("Let an administrator grant the role what is missing.")),
         "3D000" => (NotFound, Some("Check PGDATABASE, or the end of DATABASE_URL.")),
         "42P01" | "3F000" => (NotFound, None),
-        "42703" | "42601" | "42883" | "42704" | "42804" | "42702" | "42803" => (Usage, None),
+        "42703" | "42601" | "42883" | "42704" => (Usage, None),
         "23505" | "42P07" | "42710" | "42P06" | "42P04" => (Conflict, None),
         "53100" => (Failure, Some("The server's disk is full: free some space there, then run it again.")),
         "53300" => {
@@ -112,7 +112,6 @@ mod tests {
             ("42P01", 4, false),
             ("42703", 2, false),
             ("42601", 2, false),
-            ("42804", 2, false),
             ("42501", 7, true),
             ("53300", 8, true),
             ("57P03", 8, true),
