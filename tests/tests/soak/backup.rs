@@ -13,7 +13,7 @@ use vb_tests::leftovers::{Stock, files, wait_for_processes};
 use vb_tests::pipeline::{Ended, Pipeline};
 use vb_tests::place::Place;
 use vb_tests::servers::{Database, Postgres};
-use vb_tests::tally::{Tally, rounds};
+use vb_tests::tally::{LEAST_KILLS, Tally, rounds};
 
 use crate::{ROWS, fill, no_temporary_files, the_records_are_swept};
 
@@ -50,10 +50,11 @@ pub(crate) fn soak(name: &str, place: Place, stock: Stock) -> Result<()> {
         undisturbed: Vec::new(),
     };
     soak.undisturbed_runs()?;
-    for _ in 0..rounds()? {
+    let rounds = rounds()?;
+    while soak.tally.goes_on(rounds, LEAST_KILLS) {
         soak.round()?;
     }
-    soak.tally.conclude(name, &STAGES, 0.5, &soak.chance)
+    soak.tally.conclude(name, &STAGES, LEAST_KILLS, &soak.chance)
 }
 
 impl Soak {

@@ -12,7 +12,7 @@ use vb_tests::leftovers::{Stock, files, until, wait_for_processes};
 use vb_tests::pipeline::{Ended, Pipeline};
 use vb_tests::place::Place;
 use vb_tests::servers::{Database, Postgres};
-use vb_tests::tally::{Tally, rounds};
+use vb_tests::tally::{LEAST_KILLS, Tally, rounds};
 use vb_tests::weather;
 
 use crate::{fill, no_temporary_files, the_records_are_swept};
@@ -53,10 +53,11 @@ pub(crate) fn soak(name: &str, place: Place, stock: Stock) -> Result<()> {
     let (chance, tally) = (Chance::from_environment(), Tally::default());
     let mut soak = Soak { place, target, client, stock, id, digests, chance, tally, undisturbed: Vec::new() };
     soak.undisturbed_run()?;
-    for _ in 0..rounds()? {
+    let rounds = rounds()?;
+    while soak.tally.goes_on(rounds, LEAST_KILLS) {
         soak.round()?;
     }
-    soak.tally.conclude(name, &STAGES, 0.5, &soak.chance)
+    soak.tally.conclude(name, &STAGES, LEAST_KILLS, &soak.chance)
 }
 
 impl Soak {
